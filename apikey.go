@@ -1,0 +1,2 @@
+// Package apikey will be described here.
+package apikey

@@ -1,0 +1,7 @@
+module github.com/seed-be062aaa/apikey/benchmarks
+
+go 1.26.0
+
+require github.com/seed-be062aaa/apikey v0.1.0
+
+replace github.com/seed-be062aaa/apikey => ..

@@ -1,0 +1,8 @@
+module github.com/seed-be062aaa/apikey
+
+go 1.26.0
+
+require (
+	github.com/go-chi/chi/v5 v5.5.0
+	github.com/stretchr/testify v1.12.1
+)
