@@ -1,0 +1,149 @@
+package apikey
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+)
+
+// An Actor is who manages keys. It rides in the context, see [WithActor]; a
+// context without one belongs to the host's own code, which may do all.
+//
+// By default an actor who lacks full control
+//   - grants only permissions that it holds,
+//   - edits, rotates, revokes and deletes only keys that hold no more than it,
+//   - sets Subject to its own or to nobody,
+//   - neither rotates a key of another's Subject, which would hand it that
+//     user's identity, nor raises its Logging nor edits its Metadata.
+//
+// The zero Actor holds nothing.
+type Actor struct {
+	// ID identifies the actor for good, for example "user:17". A key that acts
+	// has "key:" and its ID.
+	ID string
+	// Name is for display.
+	Name string
+	// Subject is the user that the actor is or acts for, in the terms of
+	// [Key.Subject].
+	Subject string
+	// Permissions are what the actor holds and may hand on.
+	Permissions []Permission
+}
+
+type actorKey struct{}
+
+// WithActor returns a context in which actor manages keys.
+func WithActor(ctx context.Context, actor Actor) context.Context {
+	return context.WithValue(ctx, actorKey{}, actor)
+}
+
+// ActorFromContext returns the actor of ctx. ok is false where there is none, and
+// the host's own code acts.
+func ActorFromContext(ctx context.Context) (actor Actor, ok bool) {
+	actor, ok = ctx.Value(actorKey{}).(Actor)
+	return actor, ok
+}
+
+// ActorOf returns the Actor that a request with this key acts as.
+func ActorOf(key Key) Actor {
+	return Actor{ID: "key:" + key.ID, Name: key.DisplayName(), Subject: key.Subject, Permissions: key.Permissions}
+}
+
+// ErrNotDelegated says that the actor may not make this change.
+var ErrNotDelegated = errors.New("apikey: not allowed to this actor")
+
+// An Action is a change to a key.
+type Action string
+
+// The actions.
+const (
+	ActionCreate Action = "create"
+	ActionUpdate Action = "update"
+	ActionRotate Action = "rotate"
+	ActionRevoke Action = "revoke"
+	ActionDelete Action = "delete"
+)
+
+// A Delegation is a change that an actor asks for.
+type Delegation struct {
+	Actor  Actor
+	Action Action
+	Before *Key  // nil when created
+	After  *Key  // nil when deleted
+	Err    error // what the rules at [Actor] say: nil, or an error that wraps ErrNotDelegated
+}
+
+// A DelegationPolicy has the last word on a change: it returns d.Err to leave it
+// to the rules, nil to allow it, or an error to forbid it. The error is shown to
+// the actor. It is not asked about changes by the host's own code.
+type DelegationPolicy func(ctx context.Context, d Delegation) error
+
+// delegate decides whether the actor in ctx may turn before into after.
+func (a *Authority) delegate(ctx context.Context, action Action, before, after *Key) error {
+	actor, ok := ActorFromContext(ctx)
+	if !ok {
+		return nil
+	}
+	err := a.judge(actor, action, before, after)
+	if a.opts.Delegation == nil {
+		return err
+	}
+	d := Delegation{Actor: actor, Action: action, Err: err}
+	if before != nil {
+		d.Before = before.Clone()
+	}
+	if after != nil {
+		d.After = after.Clone()
+	}
+	return a.opts.Delegation(ctx, d)
+}
+
+// judge applies the rules stated at Actor.
+func (a *Authority) judge(actor Actor, action Action, before, after *Key) error {
+	if err := a.mayGrant(actor, before); err != nil {
+		return fmt.Errorf("%w: the key holds more than the actor: %w", ErrNotDelegated, err)
+	}
+	if err := a.mayGrant(actor, after); err != nil {
+		return fmt.Errorf("%w: %w", ErrNotDelegated, err)
+	}
+	if a.isFull(actor) {
+		return nil
+	}
+	own := func(k *Key) bool { return k.Subject == "" || k.Subject == actor.Subject }
+	if after != nil && !own(after) && (before == nil || after.Subject != before.Subject) {
+		return fmt.Errorf("%w: subject may be %q or empty", ErrNotDelegated, actor.Subject)
+	}
+	if before == nil || own(before) {
+		return nil
+	}
+	switch {
+	case action == ActionRotate:
+		return fmt.Errorf("%w: the key acts for another user", ErrNotDelegated)
+	case action == ActionUpdate && after.Logging&^before.Logging != 0:
+		return fmt.Errorf("%w: logging may not be raised on a key that acts for another user", ErrNotDelegated)
+	case action == ActionUpdate && !maps.Equal(after.Metadata, before.Metadata):
+		return fmt.Errorf("%w: metadata may not be edited on a key that acts for another user", ErrNotDelegated)
+	}
+	return nil
+}
+
+// mayGrant says which of the key's permissions the actor lacks.
+func (a *Authority) mayGrant(actor Actor, key *Key) error {
+	if key == nil {
+		return nil
+	}
+	if lacks := a.opts.Catalog.missing(actor.Permissions, key.Permissions); len(lacks) > 0 {
+		return fmt.Errorf("the actor does not hold %q", lacks)
+	}
+	return nil
+}
+
+func (a *Authority) isFull(actor Actor) bool {
+	for _, p := range actor.Permissions {
+		if a.opts.Catalog.full(p) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,155 @@
+package apikey
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+)
+
+// Authenticate returns the key that text opens now. It is for credentials that
+// come by other ways than an HTTP request; for those there is [Authority.Check].
+// The error is an [*Error].
+func (a *Authority) Authenticate(ctx context.Context, text string) (*Key, error) {
+	key, f := a.authenticate(ctx, text, time.Now())
+	if f != nil {
+		return nil, a.refuse(f)
+	}
+	key = key.Clone()
+	key.Credentials = nil
+	return key, nil
+}
+
+// authenticate returns the key that text opens at that moment. It may be the
+// store's own, which nobody changes.
+func (c *core) authenticate(ctx context.Context, text string, now time.Time) (*Key, *failure) {
+	switch {
+	case text == "":
+		return nil, &failure{reason: ErrNoKey}
+	case !isKeyText(text) || isMistyped(text):
+		return nil, &failure{reason: ErrMalformedKey}
+	}
+	newest := Digest{}
+	for i, d := range c.digesters {
+		digest := d.digest(text)
+		if i == 0 {
+			newest = digest
+		}
+		key, err := c.find(ctx, digest)
+		switch {
+		case errors.Is(err, ErrNotFound):
+			continue
+		case err != nil:
+			c.alarm.raise("the key store failed", "error", err)
+			return nil, &failure{reason: ErrStoreFailed, cause: err}
+		}
+		if f := refusalOf(key, digest, now); f != nil {
+			return nil, f
+		}
+		c.uses.note(key.ID, now, digest, newest)
+		return key, nil
+	}
+	return nil, &failure{reason: ErrUnknownKey}
+}
+
+// refusalOf says why the key, found by one of its digests, opens nothing now.
+func refusalOf(key *Key, digest Digest, now time.Time) *failure {
+	switch {
+	case !key.RevokedAt.IsZero():
+		return &failure{reason: ErrKeyRevoked}
+	case key.Disabled:
+		return &failure{reason: ErrKeyDisabled}
+	case reached(key.ExpiresAt, now), reached(key.credential(digest).ExpiresAt, now):
+		return &failure{reason: ErrKeyExpired}
+	}
+	return nil
+}
+
+var (
+	errWrongKey  = errors.New("apikey: the store returned a key without the credential asked for")
+	errNoSlot    = errors.New("apikey: too many lookups are under way")
+	errPanicked  = errors.New("apikey: the store panicked")
+	errTooLate   = errors.New("apikey: the store did not answer in time")
+	errUntrusted = errors.New("apikey: the store returned a key without an ID")
+)
+
+// find returns the key with that digest, trusting the store no further than it
+// keeps its contract.
+func (c *core) find(ctx context.Context, digest Digest) (*Key, error) {
+	if c.memory != nil {
+		if key := c.memory.find(digest); key != nil {
+			return key, nil
+		}
+		return nil, ErrNotFound
+	}
+	key, err := c.lookup(ctx, digest)
+	switch {
+	case err != nil:
+		return nil, err
+	case key == nil:
+		return nil, errNilKey
+	case key.ID == "":
+		return nil, errUntrusted
+	case key.credential(digest) == nil:
+		return nil, errWrongKey
+	}
+	return key, nil
+}
+
+// lookup asks the store. It returns in time also where the store does not, which
+// then keeps its slot until it has.
+func (c *core) lookup(ctx context.Context, digest Digest) (*Key, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.opts.StoreTimeout)
+	select {
+	case c.lookups <- struct{}{}:
+	case <-ctx.Done():
+		cancel()
+		return nil, fmt.Errorf("%w: %w", errNoSlot, ctx.Err())
+	}
+	type answer struct {
+		key *Key
+		err error
+	}
+	answers := make(chan answer, 1)
+	go func() {
+		got := answer{err: errPanicked}
+		defer func() {
+			// The panic's value may hold anything, and is not passed on.
+			_ = recover()
+			<-c.lookups
+			answers <- got
+			cancel()
+		}()
+		key, err := c.store.Lookup(ctx, digest)
+		got = answer{key, err}
+	}()
+	select {
+	case got := <-answers:
+		return got.key, got.err
+	case <-ctx.Done():
+		return nil, fmt.Errorf("%w: %w", errTooLate, ctx.Err())
+	}
+}
+
+// An alarm tells the operator, once a second at most: what goes wrong for one
+// request mostly does for thousands.
+type alarm struct {
+	logger *slog.Logger
+	mu     sync.Mutex
+	last   time.Time
+	silent int
+}
+
+func (a *alarm) raise(msg string, args ...any) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	now := time.Now()
+	if now.Sub(a.last) < time.Second {
+		a.silent++
+		return
+	}
+	a.logger.Error("apikey: "+msg, append(args, "suppressed", a.silent)...)
+	a.last, a.silent = now, 0
+}

@@ -1,0 +1,263 @@
+package apikey
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/textproto"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// A Source is one way in which a request may carry a key. Sources are made by
+// the From functions and can be compared with ==.
+type Source struct {
+	kind sourceKind
+	name string // of the header (canonical), pair or property, or the Basic user
+}
+
+type sourceKind uint8
+
+const (
+	sourceNone sourceKind = iota
+	sourceHeader
+	sourceQuery
+	sourceForm
+	sourceJSON
+	sourceBasic
+	sourceBearer
+)
+
+// FromHeader takes the key from the request header of that name, in any case.
+func FromHeader(name string) Source {
+	return Source{sourceHeader, textproto.CanonicalMIMEHeaderKey(name)}
+}
+
+// FromQuery takes the key from the query parameter of exactly that name. Keys in
+// URLs end up in the logs of whatever stands between client and server.
+func FromQuery(name string) Source { return Source{sourceQuery, name} }
+
+// FromForm takes the key from the pair of exactly that name in a body of type
+// application/x-www-form-urlencoded.
+func FromForm(name string) Source { return Source{sourceForm, name} }
+
+// FromJSON takes the key from the property of exactly that name at the root of a
+// body of type application/json.
+func FromJSON(name string) Source { return Source{sourceJSON, name} }
+
+// FromBasic takes the key from the password of HTTP Basic authentication (RFC
+// 7617) with that user name. Credentials of other users are not looked at.
+func FromBasic(user string) Source { return Source{sourceBasic, user} }
+
+// FromBearer takes the key from a Bearer token (RFC 6750).
+func FromBearer() Source { return Source{kind: sourceBearer} }
+
+// OtterSources returns the four ways in which Inedo's products take a key: the
+// header X-ApiKey, the query parameter key, the form value key, and the JSON
+// property API_Key.
+func OtterSources() []Source {
+	return []Source{FromHeader("X-ApiKey"), FromQuery("key"), FromForm("key"), FromJSON("API_Key")}
+}
+
+// String describes the source to a client.
+func (s Source) String() string {
+	switch s.kind {
+	case sourceHeader:
+		return "header " + s.name
+	case sourceQuery:
+		return "query parameter " + s.name
+	case sourceForm:
+		return "form value " + s.name
+	case sourceJSON:
+		return "JSON root property " + s.name
+	case sourceBasic:
+		return "HTTP Basic password of user " + s.name
+	case sourceBearer:
+		return "Bearer token"
+	}
+	return "no source"
+}
+
+// headerName returns the name of the header in which the source stands, empty if
+// it stands in none.
+func (s Source) headerName() string {
+	switch s.kind {
+	case sourceHeader:
+		return s.name
+	case sourceBasic, sourceBearer:
+		return "Authorization"
+	}
+	return ""
+}
+
+// ownHeaders carry what other sources read, or what HTTP itself needs.
+var ownHeaders = []string{"Authorization", "Connection", "Content-Length", "Content-Type", "Cookie", "Host", "Transfer-Encoding"}
+
+func (s Source) validate() error {
+	switch s.kind {
+	case sourceNone:
+		return errors.New("apikey: a zero Source; use FromHeader, FromQuery, FromForm, FromJSON, FromBasic or FromBearer")
+	case sourceHeader:
+		if !isToken(s.name) || slices.Contains(ownHeaders, s.name) {
+			return fmt.Errorf("apikey: FromHeader(%q): not a header name that can carry a key", s.name)
+		}
+	case sourceQuery, sourceForm:
+		// Names that need no escape leave no doubt about which pair is meant.
+		if s.name == "" || url.QueryEscape(s.name) != s.name {
+			return fmt.Errorf("apikey: source %q: a parameter's name has letters, digits, '-', '_', '.' and '~' only", s)
+		}
+	case sourceJSON:
+		if s.name == "" || !isUnusualKeyText(s.name) {
+			return fmt.Errorf("apikey: FromJSON(%q): not a property name that can carry a key", s.name)
+		}
+	case sourceBasic:
+		if !isKeyText(s.name) || strings.Contains(s.name, ":") {
+			return fmt.Errorf("apikey: FromBasic(%q): a user name is not empty and has no colon", s.name)
+		}
+	}
+	return nil
+}
+
+// isToken reports whether s is a token of RFC 9110.
+func isToken(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c <= ' ' || c >= 0x7f || strings.IndexByte(`"(),/:;<=>?@[\]{}`, c) >= 0 {
+			return false
+		}
+	}
+	return s != ""
+}
+
+func validateSources(sources []Source) error {
+	var errs []error
+	if len(sources) == 0 {
+		errs = append(errs, errors.New("apikey: no sources: no request could carry a key"))
+	}
+	json := 0
+	for i, s := range sources {
+		errs = append(errs, s.validate())
+		if slices.Contains(sources[:i], s) {
+			errs = append(errs, fmt.Errorf("apikey: source %q is listed twice", s))
+		}
+		if s.kind == sourceJSON {
+			json++
+		}
+	}
+	if json > 1 {
+		errs = append(errs, errors.New("apikey: more than one JSON property: a body is searched for one"))
+	}
+	return errors.Join(errs...)
+}
+
+// A presented credential is what a request was found to carry.
+type presented struct {
+	text string
+	via  []Source // all that it stood in
+	body *searchedBody
+}
+
+// add notes what a source holds. An empty text is no credential.
+func (p *presented) add(text string, via []Source) *failure {
+	switch {
+	case text == "":
+	case p.text == "":
+		p.text, p.via = text, via
+	case p.text != text:
+		return &failure{reason: ErrConflictingKeys}
+	default:
+		p.via = slices.Concat(p.via, via)
+	}
+	return nil
+}
+
+// extract finds the credential that the request carries. Every place outside the
+// body is looked at, so that it does not depend on an order which of two keys
+// counts; the body is read only where there is no other key. On failure too,
+// what was read of the body is in the result.
+func (a *Authority) extract(w http.ResponseWriter, r *http.Request) (presented, *failure) {
+	var found presented
+	for i, s := range a.sources {
+		text, f := s.read(r)
+		if f == nil {
+			f = found.add(text, a.sources[i:i+1:i+1])
+		}
+		if f != nil {
+			return found, f
+		}
+	}
+	if found.text != "" {
+		return found, nil
+	}
+	return a.extractBody(w, r)
+}
+
+// read returns what a source outside the body holds.
+func (s Source) read(r *http.Request) (string, *failure) {
+	switch s.kind {
+	case sourceHeader:
+		return oneOf(r.Header[s.name])
+	case sourceQuery:
+		if r.URL.RawQuery == "" {
+			return "", nil
+		}
+		return findPair(r.URL.RawQuery, s.name)
+	case sourceBasic, sourceBearer:
+		return s.readAuthorization(r.Header["Authorization"])
+	default:
+		return "", nil
+	}
+}
+
+// oneOf returns the value that all of values agree on, leaving out empty ones.
+func oneOf(values []string) (string, *failure) {
+	one := ""
+	for _, v := range values {
+		switch {
+		case v == "" || v == one:
+		case one == "":
+			one = v
+		default:
+			return "", &failure{reason: ErrConflictingKeys}
+		}
+	}
+	return one, nil
+}
+
+func (s Source) readAuthorization(lines []string) (string, *failure) {
+	if len(lines) == 0 {
+		return "", nil
+	}
+	var texts []string
+	for _, line := range lines {
+		text, f := s.parseAuthorization(line)
+		if f != nil {
+			return "", f
+		}
+		texts = append(texts, text)
+	}
+	return oneOf(texts)
+}
+
+// parseAuthorization returns the key in one Authorization line, empty if the
+// line is of another scheme or user. Unlike [http.Request.BasicAuth] it accepts
+// several spaces after the scheme, as RFC 9110 does, and base64 without padding,
+// as npm clients send it.
+func (s Source) parseAuthorization(line string) (string, *failure) {
+	scheme, param, _ := strings.Cut(line, " ")
+	param = strings.Trim(param, " ")
+	switch {
+	case s.kind == sourceBearer && strings.EqualFold(scheme, "Bearer"):
+		return param, nil
+	case s.kind == sourceBasic && strings.EqualFold(scheme, "Basic"):
+		plain, err := base64.RawStdEncoding.Strict().DecodeString(strings.TrimRight(param, "="))
+		if err != nil {
+			return "", &failure{reason: ErrMalformedKey, cause: errors.New("apikey: the Basic credentials are not base64")}
+		}
+		if user, password, ok := strings.Cut(string(plain), ":"); ok && user == s.name {
+			return password, nil
+		}
+	}
+	return "", nil
+}

@@ -1,0 +1,281 @@
+package apikey
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+const (
+	defaultPage = 50
+	// maxOverlap is how long two texts may open a key after a rotation.
+	maxOverlap = 30 * 24 * time.Hour
+	// maxAttempts is how often a change that needs no version is tried while
+	// others change the same key.
+	maxAttempts = 10
+)
+
+// ErrBootstrapped says that the store holds keys already, so that
+// [Authority.Bootstrap] made none.
+var ErrBootstrapped = errors.New("apikey: the store holds keys already")
+
+// All methods below need a [ManagedStore]; without one they return an error that
+// wraps [errors.ErrUnsupported]. All judge the [Actor] in their context.
+
+// Issue makes a key with a generated text, which the returned Secret shows and
+// nobody can find out later. The error joins a [FieldError] for each mistake in
+// spec, or wraps [ErrNotDelegated].
+func (a *Authority) Issue(ctx context.Context, spec KeySpec) (*Key, Secret, error) {
+	text := generate(a.opts.Prefix)
+	key, err := a.create(ctx, newID(time.Now()), spec, a.generated(text))
+	if err != nil {
+		return nil, Secret{}, err
+	}
+	return key, NewSecret(text), nil
+}
+
+// IssueCustom makes a key with a text of the caller's choice: 1 to 256 bytes of
+// UTF-8 without control characters or white space at either end, not in use by
+// another key, even a revoked one ([ErrInUse]). Nothing in it is trimmed, folded
+// or normalised. Further errors are those of [Authority.Issue]; one about text
+// names the field key.
+func (a *Authority) IssueCustom(ctx context.Context, spec KeySpec, text string) (*Key, error) {
+	credential, err := a.custom(ctx, text)
+	if err != nil {
+		return nil, errors.Join(err, spec.validate(a.opts.Catalog, nil, time.Now()))
+	}
+	return a.create(ctx, newID(time.Now()), spec, credential)
+}
+
+// Bootstrap makes the first key of an empty store, of the given text or, where
+// that is empty, a generated one. Of many nodes that start at once on one store,
+// one makes it; the others, and every later start, get [ErrBootstrapped].
+func (a *Authority) Bootstrap(ctx context.Context, spec KeySpec, text string) (*Key, Secret, error) {
+	if err := a.Managed(); err != nil {
+		return nil, Secret{}, err
+	}
+	some, err := a.managed.List(ctx, Query{Limit: 1})
+	if err != nil {
+		return nil, Secret{}, err
+	}
+	if len(some) > 0 {
+		return nil, Secret{}, ErrBootstrapped
+	}
+	credential, generated := Credential{}, ""
+	if text == "" {
+		generated = generate(a.opts.Prefix)
+		credential = a.generated(generated)
+	} else if credential, err = a.custom(ctx, text); err != nil {
+		return nil, Secret{}, bootstrapError(err)
+	}
+	key, err := a.create(ctx, bootstrapID, spec, credential)
+	if err != nil {
+		return nil, Secret{}, bootstrapError(err)
+	}
+	return key, NewSecret(generated), nil
+}
+
+// bootstrapError recognises that another node was quicker.
+func bootstrapError(err error) error {
+	if errors.Is(err, ErrExists) || errors.Is(err, ErrInUse) {
+		return ErrBootstrapped
+	}
+	return err
+}
+
+// generated returns the credential of a generated text.
+func (a *Authority) generated(text string) Credential {
+	return Credential{
+		Digest:    a.digesters[0].digest(text),
+		Hint:      text[len(text)-hintLen:],
+		CreatedAt: storable(time.Now()),
+	}
+}
+
+// custom returns the credential of a chosen text, if it may be chosen.
+func (a *Authority) custom(ctx context.Context, text string) (Credential, error) {
+	switch {
+	case a.managed == nil:
+		return Credential{}, a.Managed()
+	case !isKeyText(text):
+		return Credential{}, &FieldError{"key", "is not legal: " + errKeyText.Error()}
+	case isMistyped(text):
+		return Credential{}, &FieldError{"key", "is not legal: " + errMistyped.Error()}
+	}
+	weak := isWeak(text)
+	if a.opts.CustomPolicy != nil {
+		if err := a.opts.CustomPolicy(ctx, NewSecret(text), weak); err != nil {
+			return Credential{}, &FieldError{"key", "is not accepted: " + err.Error()}
+		}
+	}
+	// The store would notice the newest digest only.
+	for _, d := range a.digesters {
+		switch _, err := a.managed.Lookup(ctx, d.digest(text)); {
+		case err == nil:
+			return Credential{}, ErrInUse
+		case !errors.Is(err, ErrNotFound):
+			return Credential{}, err
+		}
+	}
+	return Credential{Digest: a.digesters[0].digest(text), Weak: weak, CreatedAt: storable(time.Now())}, nil
+}
+
+func (a *Authority) create(ctx context.Context, id string, spec KeySpec, credential Credential) (*Key, error) {
+	if err := a.Managed(); err != nil {
+		return nil, err
+	}
+	if err := spec.validate(a.opts.Catalog, nil, time.Now()); err != nil {
+		return nil, err
+	}
+	key := &Key{ID: id, Version: 1, Credentials: []Credential{credential}, CreatedAt: credential.CreatedAt, UpdatedAt: credential.CreatedAt}
+	spec.apply(key)
+	if err := a.delegate(ctx, ActionCreate, nil, key); err != nil {
+		return nil, err
+	}
+	if err := a.managed.Create(ctx, key); err != nil {
+		return nil, err
+	}
+	return key, nil
+}
+
+// Key returns the key with that ID. The error wraps [ErrNotFound] where there is
+// none.
+func (a *Authority) Key(ctx context.Context, id string) (*Key, error) {
+	if err := a.Managed(); err != nil {
+		return nil, err
+	}
+	return a.managed.Get(ctx, id)
+}
+
+// Keys returns the keys that q selects, newest first. A zero Limit means 50.
+func (a *Authority) Keys(ctx context.Context, q Query) ([]*Key, error) {
+	if err := a.Managed(); err != nil {
+		return nil, err
+	}
+	setDefault(&q.Limit, defaultPage)
+	if q.Limit < 0 {
+		return nil, &FieldError{"limit", "must be at least 1, or 0 for the default"}
+	}
+	return a.managed.List(ctx, q)
+}
+
+// Update changes the key to what spec says, if its Version is still version. The
+// error wraps [ErrNotFound], [ErrConflict] where the version is another,
+// [ErrNotDelegated], or joins a [FieldError] for each mistake in spec. A revoked
+// key stays revoked.
+func (a *Authority) Update(ctx context.Context, id string, version int64, spec KeySpec) (*Key, error) {
+	return a.change(ctx, id, ActionUpdate, func(key *Key, now time.Time) error {
+		if key.Version != version {
+			return ErrConflict
+		}
+		if err := spec.validate(a.opts.Catalog, key, now); err != nil {
+			return err
+		}
+		spec.apply(key)
+		return nil
+	})
+}
+
+// Rotate gives the key a new generated text. The one before it opens the key for
+// the overlap, 0 to 30 days; one that an earlier rotation left opens it no more.
+// The error wraps [ErrKeyRevoked] for a revoked key.
+func (a *Authority) Rotate(ctx context.Context, id string, overlap time.Duration) (*Key, Secret, error) {
+	text := generate(a.opts.Prefix)
+	key, err := a.rotate(ctx, id, overlap, a.generated(text))
+	if err != nil {
+		return nil, Secret{}, err
+	}
+	return key, NewSecret(text), nil
+}
+
+// RotateCustom is [Authority.Rotate] to a text of the caller's choice, to which
+// the rules of [Authority.IssueCustom] apply.
+func (a *Authority) RotateCustom(ctx context.Context, id string, overlap time.Duration, text string) (*Key, error) {
+	credential, err := a.custom(ctx, text)
+	if err != nil {
+		return nil, err
+	}
+	return a.rotate(ctx, id, overlap, credential)
+}
+
+func (a *Authority) rotate(ctx context.Context, id string, overlap time.Duration, credential Credential) (*Key, error) {
+	if overlap < 0 || overlap > maxOverlap {
+		return nil, &FieldError{"overlap", "must be from 0 to 720 hours"}
+	}
+	return a.change(ctx, id, ActionRotate, func(key *Key, now time.Time) error {
+		if !key.RevokedAt.IsZero() {
+			return fmt.Errorf("apikey: rotating: %w", ErrKeyRevoked)
+		}
+		before := key.Credentials
+		key.Credentials = []Credential{credential}
+		if overlap > 0 && len(before) > 0 {
+			last := before[0]
+			last.ExpiresAt = storable(now.Add(overlap))
+			key.Credentials = append(key.Credentials, last)
+		}
+		return nil
+	})
+}
+
+// Revoke ends the key for good. Its text stays in use, and the key in the list.
+// Revoking a revoked key changes nothing.
+func (a *Authority) Revoke(ctx context.Context, id string) (*Key, error) {
+	return a.change(ctx, id, ActionRevoke, func(key *Key, now time.Time) error {
+		if !key.RevokedAt.IsZero() {
+			return errUnchanged
+		}
+		key.RevokedAt = storable(now)
+		return nil
+	})
+}
+
+// Delete removes the key and all trace of it. Deleting a key that is not there
+// is no error.
+func (a *Authority) Delete(ctx context.Context, id string) error {
+	key, err := a.Key(ctx, id)
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := a.delegate(ctx, ActionDelete, key, nil); err != nil {
+		return err
+	}
+	return a.managed.Delete(ctx, id)
+}
+
+// errUnchanged is what an edit returns that finds nothing to do.
+var errUnchanged = errors.New("apikey: nothing to change")
+
+// change reads the key, lets edit change it and writes it back, again where
+// another change came in between. edit may run several times.
+func (a *Authority) change(ctx context.Context, id string, action Action, edit func(key *Key, now time.Time) error) (*Key, error) {
+	for attempt := 1; ; attempt++ {
+		before, err := a.Key(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		after, now := before.Clone(), time.Now()
+		err = edit(after, now)
+		if err != nil && !errors.Is(err, errUnchanged) {
+			return nil, err
+		}
+		if refused := a.delegate(ctx, action, before, after); refused != nil {
+			return nil, refused
+		}
+		if err != nil {
+			return before, nil
+		}
+		after.UpdatedAt = storable(now)
+		err = a.managed.Update(ctx, after)
+		if err == nil {
+			after.Version++
+			return after, nil
+		}
+		if !errors.Is(err, ErrConflict) || attempt == maxAttempts {
+			return nil, err
+		}
+	}
+}

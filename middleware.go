@@ -1,0 +1,196 @@
+package apikey
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Require returns middleware that serves only requests whose key holds all of
+// perms. It panics where perms is empty or names what the catalog does not have,
+// as a bad pattern does in net/http: what a route needs is declared at start-up,
+// and a declaration that nobody could meet is a mistake.
+//
+// Nested inside another Require of the same Authority, it judges the key that
+// the outer one found, and refuses it if it came from a source that the inner
+// one does not have. Another Authority's key it neither sees nor needs.
+//
+// Middleware that answers CORS preflights goes outside, as they carry no key.
+func (a *Authority) Require(perms ...Permission) func(http.Handler) http.Handler {
+	return a.require("Require", AllOf(perms...))
+}
+
+// RequireAny is [Authority.Require] for requests whose key holds at least one of
+// perms.
+func (a *Authority) RequireAny(perms ...Permission) func(http.Handler) http.Handler {
+	return a.require("RequireAny", AnyOf(perms...))
+}
+
+// RequireKey is [Authority.Require] for requests with any valid key.
+func (a *Authority) RequireKey() func(http.Handler) http.Handler {
+	return a.require("RequireKey", AnyKey())
+}
+
+func (a *Authority) require(name string, need Need) func(http.Handler) http.Handler {
+	if err := need.validate(a.opts.Catalog); err != nil {
+		panic("apikey: " + name + ": " + err.Error())
+	}
+	return func(next http.Handler) http.Handler {
+		return &guard{a, need, next}
+	}
+}
+
+// A guard serves the requests that meet its need.
+type guard struct {
+	auth *Authority
+	need Need
+	next http.Handler
+}
+
+func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	next, refusal := g.auth.check(w, r, g.need)
+	if refusal != nil {
+		g.auth.errors(w, next, refusal)
+		return
+	}
+	if next != r && !g.auth.opts.NoCacheHeaders {
+		g.auth.forbidCaching(w.Header())
+	}
+	g.next.ServeHTTP(w, next)
+}
+
+// forbidCaching does for X-ApiKey what RFC 9111 (section 3.5) does for
+// Authorization. The handler may still set headers of its own.
+func (a *Authority) forbidCaching(h http.Header) {
+	if h["Cache-Control"] == nil {
+		h["Cache-Control"] = []string{"private, no-store"}
+	}
+	h["Vary"] = append(h["Vary"], a.vary...)
+}
+
+// Check authenticates and authorizes r, without answering it. The returned
+// request is never nil: on success it carries the key, see [FromContext], and is
+// without the credential; on failure it is r as it came, its body not yet read.
+// No field of r, nor anything r leads to, is changed, but its Body may have been
+// read. w is used to set a read deadline only, is never written to, and may be
+// nil.
+//
+// The error is an [*Error], whose Reason errors.Is tells apart.
+func (a *Authority) Check(w http.ResponseWriter, r *http.Request, need Need) (*http.Request, error) {
+	if err := need.validate(a.opts.Catalog); err != nil {
+		return r, a.refuse(&failure{reason: ErrUndeclared, cause: err})
+	}
+	next, refusal := a.check(w, r, need)
+	if refusal != nil {
+		return next, refusal
+	}
+	return next, nil
+}
+
+// check is Check for a need that is known to be legal.
+func (a *Authority) check(w http.ResponseWriter, r *http.Request, need Need) (*http.Request, *Error) {
+	if a.closed.Load() {
+		return r, a.refuse(&failure{reason: ErrShutdown})
+	}
+	if id := identityOf(r.Context(), a.core); id != nil {
+		return r, a.recheck(id, need)
+	}
+	found, f := a.extract(w, r)
+	if found.body != nil {
+		defer a.budget.give(len(found.body.data))
+	}
+	var key *Key
+	if f == nil {
+		key, f = a.authenticate(r.Context(), found.text, time.Now())
+	}
+	if f == nil {
+		f = a.authorize(key, need)
+	}
+	if f != nil {
+		return found.body.request(r), a.refuse(f)
+	}
+	ctx := &identity{r.Context(), a.core, key, found.via}
+	if a.opts.KeepCredential {
+		return found.body.request(r).WithContext(ctx), nil
+	}
+	return a.scrub(ctx, r, &found), nil
+}
+
+// recheck decides on a key that an outer guard has found.
+func (a *Authority) recheck(id *identity, need Need) *Error {
+	f := a.authorize(id.key, need)
+	if !slices.ContainsFunc(id.via, func(s Source) bool { return slices.Contains(a.sources, s) }) {
+		f = &failure{reason: ErrSourceRefused}
+	}
+	if f != nil {
+		return a.refuse(f)
+	}
+	return nil
+}
+
+func (a *Authority) authorize(key *Key, need Need) *failure {
+	missing := need.unmet(a.opts.Catalog, key.Permissions)
+	if len(missing) == 0 {
+		return nil
+	}
+	if lost := a.opts.Catalog.unknown(key.Permissions); len(lost) > 0 {
+		a.alarm.raise("a key holds permissions that the catalog does not have; they grant nothing", "key", key.ID, "permissions", lost)
+	}
+	return &failure{reason: ErrForbidden, missing: missing, detail: forbiddenDetail(need, missing)}
+}
+
+func forbiddenDetail(need Need, missing []Permission) string {
+	names := make([]string, len(missing))
+	for i, p := range missing {
+		names[i] = string(p)
+	}
+	if need.kind == needAny {
+		return "The API key has none of the permissions of which this action needs one: " + strings.Join(names, ", ") + "."
+	}
+	return "The API key lacks what this action needs: " + strings.Join(names, ", ") + "."
+}
+
+// An identity is the context of a request whose key is known. It is a context of
+// its own, and not a value in one, for that saves an allocation a request.
+type identity struct {
+	context.Context
+	core *core
+	key  *Key // perhaps the store's own: never changed, never handed out
+	via  []Source
+}
+
+// identityKey asks for the innermost identity; a *core asks for its own.
+type identityKey struct{}
+
+// Value implements [context.Context].
+func (id *identity) Value(key any) any {
+	switch key := key.(type) {
+	case identityKey:
+		return id
+	case *core:
+		if key == id.core {
+			return id
+		}
+	}
+	return id.Context.Value(key)
+}
+
+func identityOf(ctx context.Context, key any) *identity {
+	id, _ := ctx.Value(key).(*identity)
+	return id
+}
+
+// FromContext returns the key of the request whose context ctx is or descends
+// from, as [Authority.Require] found it. ok is false, and the Key zero, where no
+// key was required. The copy is the caller's own and holds no credentials.
+func FromContext(ctx context.Context) (key Key, ok bool) {
+	id := identityOf(ctx, identityKey{})
+	if id == nil {
+		return Key{}, false
+	}
+	key = *id.key
+	key.Credentials = nil
+	return *key.Clone(), true
+}
