@@ -76,7 +76,8 @@ type Delegation struct {
 
 // A DelegationPolicy has the last word on a change: it returns d.Err to leave it
 // to the rules, nil to allow it, or an error to forbid it. The error is shown to
-// the actor. It is not asked about changes by the host's own code.
+// the actor, wrapped in [ErrNotDelegated] if it is not already. The policy is not
+// asked about changes by the host's own code.
 type DelegationPolicy func(ctx context.Context, d Delegation) error
 
 // delegate decides whether the actor in ctx may turn before into after.
@@ -96,7 +97,10 @@ func (a *Authority) delegate(ctx context.Context, action Action, before, after *
 	if after != nil {
 		d.After = after.Clone()
 	}
-	return a.opts.Delegation(ctx, d)
+	if err = a.opts.Delegation(ctx, d); err != nil && !errors.Is(err, ErrNotDelegated) {
+		err = fmt.Errorf("%w: %w", ErrNotDelegated, err)
+	}
+	return err
 }
 
 // judge applies the rules stated at Actor.

@@ -53,7 +53,7 @@ type Key struct {
 	Permissions []Permission `json:"permissions"`
 	// Logging says which bodies the access log keeps.
 	Logging  Logging           `json:"logging"`
-	Metadata map[string]string `json:"metadata,omitempty"`
+	Metadata map[string]string `json:"metadata"`
 	// Disabled keys are refused until they are enabled again.
 	Disabled  bool      `json:"disabled"`
 	CreatedAt time.Time `json:"createdAt,omitzero"`

@@ -1,0 +1,306 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/go-chi/chi/v5"
+
+	"github.com/seed-be062aaa/apikey"
+)
+
+// api serves the JSON API over one Authority.
+type api struct {
+	auth      *apikey.Authority
+	authorize Authorizer
+	opts      Options
+}
+
+// NewAPI returns the JSON API over auth's keys: list, create, read, patch,
+// rotate, revoke and delete. Every call needs [apikey.KeysManage].
+//
+// It works under any prefix; the empty path and "/" are the collection. Unsafe
+// requests from another site's pages are refused. It returns an error where
+// auth's store cannot manage keys, authorize is nil, or the catalog has no
+// keys:manage.
+func NewAPI(auth *apikey.Authority, authorize Authorizer, opts *Options) (http.Handler, error) {
+	if auth == nil || authorize == nil {
+		return nil, errors.New("admin: NewAPI needs an Authority and an Authorizer; ByKey(auth) makes one")
+	}
+	if err := auth.Managed(); err != nil {
+		return nil, fmt.Errorf("admin: NewAPI: %w", err)
+	}
+	if !hasEntry(auth.Catalog(), apikey.KeysManage) {
+		return nil, fmt.Errorf("admin: NewAPI: the catalog has no %q, which every call needs; add that entry", apikey.KeysManage)
+	}
+	a := &api{auth: auth, authorize: authorize}
+	if opts != nil {
+		a.opts = *opts
+	}
+	protection := http.NewCrossOriginProtection()
+	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		writeProblem(w, &problem{Status: http.StatusForbidden, Detail: "Requests that change something are refused when another site's page makes them."})
+	}))
+	return protection.Handler(a.routes()), nil
+}
+
+func hasEntry(c apikey.Catalog, p apikey.Permission) bool {
+	return slices.ContainsFunc(c, func(e apikey.Entry) bool { return e.Permission == p })
+}
+
+func (a *api) routes() http.Handler {
+	r := chi.NewRouter()
+	// Also in front of paths that do not exist: those who may not ask learn nothing.
+	r.Use(a.require(apikey.KeysManage))
+	r.NotFound(func(w http.ResponseWriter, _ *http.Request) {
+		writeProblem(w, &problem{Status: http.StatusNotFound, Detail: "There is nothing at this path."})
+	})
+	r.MethodNotAllowed(methodNotAllowed)
+	get := func(pattern string, h http.HandlerFunc) { r.Get(pattern, h); r.Head(pattern, h) }
+	get("/", a.list)
+	r.Post("/", a.create)
+	get("/permissions", a.permissions)
+	get("/{id}", a.get)
+	r.Patch("/{id}", a.patch)
+	r.Delete("/{id}", a.delete)
+	r.Post("/{id}/rotate", a.rotate)
+	r.Post("/{id}/revoke", a.revoke)
+	return r
+}
+
+// require returns middleware that serves only those whom the Authorizer lets
+// pass, as the actor that it names.
+func (a *api) require(need apikey.Permission) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			actor, authorized, err := a.authorize(w, r, need)
+			if err != nil {
+				writeRefusal(w, r, err)
+				return
+			}
+			if authorized != nil {
+				r = authorized
+			}
+			w.Header().Set("Cache-Control", "no-store")
+			w.Header().Set("X-Content-Type-Options", "nosniff")
+			next.ServeHTTP(w, r.WithContext(apikey.WithActor(r.Context(), actor)))
+		})
+	}
+}
+
+func writeRefusal(w http.ResponseWriter, r *http.Request, err error) {
+	var refusal *apikey.Error
+	if errors.As(err, &refusal) {
+		apikey.ProblemErrors(w, r, refusal)
+		return
+	}
+	writeProblem(w, &problem{Status: http.StatusForbidden, Detail: "Not allowed."})
+}
+
+// methodNotAllowed answers 405 with the methods that are.
+func methodNotAllowed(w http.ResponseWriter, r *http.Request) {
+	ctx := chi.RouteContext(r.Context())
+	for _, method := range []string{"GET", "HEAD", "POST", "PATCH", "DELETE"} {
+		if ctx.Routes.Match(chi.NewRouteContext(), method, ctx.RoutePath) {
+			w.Header().Add("Allow", method)
+		}
+	}
+	writeProblem(w, &problem{
+		Status: http.StatusMethodNotAllowed,
+		Detail: "Allowed here: " + strings.Join(w.Header().Values("Allow"), ", ") + ".",
+	})
+}
+
+const (
+	defaultLimit = 50
+	maxLimit     = 200
+)
+
+func (a *api) list(w http.ResponseWriter, r *http.Request) {
+	query, p := parseList(r.URL.RawQuery)
+	if p != nil {
+		writeProblem(w, p)
+		return
+	}
+	limit := query.Limit
+	query.Limit++ // one more tells whether there is another page
+	keys, err := a.auth.Keys(r.Context(), query)
+	if err != nil {
+		writeError(w, err)
+		return
+	}
+	page := struct {
+		Keys []keyJSON `json:"keys"`
+		Next string    `json:"next,omitempty"`
+	}{Keys: []keyJSON{}}
+	if len(keys) > limit {
+		keys = keys[:limit]
+		page.Next = cursorOf(keys[limit-1].ID)
+	}
+	for _, key := range keys {
+		page.Keys = append(page.Keys, newKeyJSON(key))
+	}
+	writeJSON(w, http.StatusOK, page)
+}
+
+func (a *api) create(w http.ResponseWriter, r *http.Request) {
+	f := readFields(w, r, "application/json")
+	var spec apikey.KeySpec
+	f.spec(&spec)
+	text, custom := f.customKey()
+	if p := f.problem(); p != nil {
+		writeProblem(w, p)
+		return
+	}
+	var (
+		made issued
+		err  error
+	)
+	if custom {
+		made.key, err = a.auth.IssueCustom(r.Context(), spec, text)
+	} else {
+		made.key, made.secret, err = a.auth.Issue(r.Context(), spec)
+	}
+	if err != nil {
+		writeError(w, err)
+		return
+	}
+	w.Header().Set("Location", a.basePath(r)+"/"+url.PathEscape(made.key.ID))
+	made.write(w, http.StatusCreated)
+}
+
+// basePath returns the path of the collection as the client sees it, for a
+// request to the collection.
+func (a *api) basePath(r *http.Request) string {
+	if a.opts.BasePath != "" {
+		return strings.TrimRight(a.opts.BasePath, "/")
+	}
+	path := r.URL.EscapedPath()
+	if u, err := url.ParseRequestURI(r.RequestURI); err == nil {
+		path = u.EscapedPath() // what routers in front have not cut a prefix from
+	}
+	return strings.TrimRight(path, "/")
+}
+
+func (a *api) permissions(w http.ResponseWriter, _ *http.Request) {
+	writeJSON(w, http.StatusOK, struct {
+		Permissions apikey.Catalog `json:"permissions"`
+	}{a.auth.Catalog()})
+}
+
+func (a *api) get(w http.ResponseWriter, r *http.Request) {
+	a.answerKey(w, func(ctx context.Context) (*apikey.Key, error) { return a.auth.Key(ctx, idOf(r)) }, r)
+}
+
+func (a *api) revoke(w http.ResponseWriter, r *http.Request) {
+	if r.ContentLength != 0 {
+		f := readFields(w, r, "application/json")
+		if p := f.problem(); p != nil {
+			writeProblem(w, p)
+			return
+		}
+	}
+	a.answerKey(w, func(ctx context.Context) (*apikey.Key, error) { return a.auth.Revoke(ctx, idOf(r)) }, r)
+}
+
+func (a *api) answerKey(w http.ResponseWriter, call func(context.Context) (*apikey.Key, error), r *http.Request) {
+	key, err := call(r.Context())
+	if err != nil {
+		writeError(w, err)
+		return
+	}
+	w.Header().Set("ETag", etagOf(key))
+	writeJSON(w, http.StatusOK, newKeyJSON(key))
+}
+
+func (a *api) patch(w http.ResponseWriter, r *http.Request) {
+	f := readFields(w, r, "application/merge-patch+json", "application/json")
+	key, err := a.auth.Key(r.Context(), idOf(r))
+	if err != nil {
+		writeError(w, err)
+		return
+	}
+	if p := checkIfMatch(r.Header["If-Match"], key); p != nil {
+		writeProblem(w, p)
+		return
+	}
+	spec := key.Spec()
+	f.readOnly()
+	f.spec(&spec)
+	if p := f.problem(); p != nil {
+		writeProblem(w, p)
+		return
+	}
+	a.answerKey(w, func(ctx context.Context) (*apikey.Key, error) {
+		return a.auth.Update(ctx, key.ID, key.Version, spec)
+	}, r)
+}
+
+func (a *api) rotate(w http.ResponseWriter, r *http.Request) {
+	f := readFields(w, r, "application/json")
+	overlap := f.overlap()
+	text, custom := f.customKey()
+	if p := f.problem(); p != nil {
+		writeProblem(w, p)
+		return
+	}
+	var (
+		made issued
+		err  error
+	)
+	if custom {
+		made.key, err = a.auth.RotateCustom(r.Context(), idOf(r), overlap, text)
+	} else {
+		made.key, made.secret, err = a.auth.Rotate(r.Context(), idOf(r), overlap)
+	}
+	if err != nil {
+		writeError(w, err)
+		return
+	}
+	made.write(w, http.StatusOK)
+}
+
+func (a *api) delete(w http.ResponseWriter, r *http.Request) {
+	if err := a.auth.Delete(r.Context(), idOf(r)); err != nil {
+		writeError(w, err)
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// idOf returns the key's ID in the path. chi matches the escaped path where there
+// is one, and hands out its escaped parts.
+func idOf(r *http.Request) string {
+	id := chi.URLParam(r, "id")
+	if r.URL.RawPath == "" {
+		return id
+	}
+	plain, err := url.PathUnescape(id)
+	if err != nil {
+		return id
+	}
+	return plain
+}
+
+func etagOf(key *apikey.Key) string { return `"` + strconv.FormatInt(key.Version, 10) + `"` }
+
+// checkIfMatch demands that the client has seen the key as it is (RFC 9110,
+// section 13.1.1, and RFC 6585). "*" matches no version, since it would overwrite
+// changes that the client never saw.
+func checkIfMatch(lines []string, key *apikey.Key) *problem {
+	if len(lines) == 0 {
+		return &problem{Status: http.StatusPreconditionRequired, Detail: "Send If-Match with the ETag of the key as you read it."}
+	}
+	for tag := range strings.SplitSeq(strings.Join(lines, ","), ",") {
+		if strings.TrimSpace(tag) == etagOf(key) {
+			return nil
+		}
+	}
+	return &problem{Status: http.StatusPreconditionFailed, Detail: "The key has changed since you read it, or If-Match is not an ETag of it. Read it again."}
+}

@@ -1,0 +1,358 @@
+package admin
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"maps"
+	"mime"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/seed-be062aaa/apikey"
+)
+
+// keyJSON is a key as clients see it.
+type keyJSON struct {
+	apikey.Key
+	Weak  bool     `json:"weak"`
+	Hints []string `json:"hints"`
+}
+
+func newKeyJSON(key *apikey.Key) keyJSON {
+	k := keyJSON{*key, key.Weak(), key.Hints()}
+	// Empty, and not null: clients loop over them.
+	if k.Permissions == nil {
+		k.Permissions = []apikey.Permission{}
+	}
+	if k.Metadata == nil {
+		k.Metadata = map[string]string{}
+	}
+	return k
+}
+
+// issued is the answer that shows a generated key, once.
+type issued struct {
+	key    *apikey.Key
+	secret apikey.Secret
+}
+
+func (i issued) write(w http.ResponseWriter, status int) {
+	w.Header().Set("ETag", etagOf(i.key))
+	writeJSON(w, status, struct {
+		Key    keyJSON `json:"key"`
+		Secret string  `json:"secret,omitempty"`
+	}{newKeyJSON(i.key), i.secret.Reveal()})
+}
+
+func writeJSON(w http.ResponseWriter, status int, value any) {
+	body, err := json.Marshal(value)
+	if err != nil {
+		writeError(w, err)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, _ = w.Write(append(body, '\n'))
+}
+
+// problem is a problem detail of RFC 9457, with one entry in Errors for each
+// field that is wrong.
+type problem struct {
+	Title  string         `json:"title"`
+	Status int            `json:"status"`
+	Detail string         `json:"detail"`
+	Errors []fieldProblem `json:"errors,omitempty"`
+}
+
+type fieldProblem struct {
+	Field  string `json:"field"`
+	Detail string `json:"detail"`
+}
+
+func writeProblem(w http.ResponseWriter, p *problem) {
+	p.Title = http.StatusText(p.Status)
+	body, _ := json.Marshal(p)
+	h := w.Header()
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Content-Type", "application/problem+json")
+	if p.Status == http.StatusServiceUnavailable {
+		h.Set("Retry-After", "1")
+	}
+	w.WriteHeader(p.Status)
+	_, _ = w.Write(append(body, '\n'))
+}
+
+// writeError answers what a call of the Authority returned.
+func writeError(w http.ResponseWriter, err error) {
+	p := &problem{Detail: sentence(err)}
+	switch {
+	case errors.Is(err, apikey.ErrNotFound):
+		p.Status, p.Detail = http.StatusNotFound, "There is no such key."
+	case errors.Is(err, apikey.ErrNotDelegated):
+		p.Status = http.StatusForbidden
+	case errors.Is(err, apikey.ErrInUse):
+		p.Status = http.StatusConflict
+		p.Errors = []fieldProblem{{"key", "is in use, perhaps by a revoked key; choose another text"}}
+	case errors.Is(err, apikey.ErrConflict):
+		p.Status, p.Detail = http.StatusPreconditionFailed, "The key has changed since you read it. Read it again."
+	case errors.Is(err, apikey.ErrKeyRevoked):
+		p.Status, p.Detail = http.StatusConflict, "The key was revoked, and stays so."
+	default:
+		if p.Errors = fieldProblems(err); len(p.Errors) > 0 {
+			p.Status, p.Detail = http.StatusUnprocessableEntity, "Some fields are not legal."
+			break
+		}
+		// The store's words are for the operator.
+		slog.Error("admin: the key store failed", "error", err)
+		p.Status, p.Detail = http.StatusServiceUnavailable, "The keys cannot be reached at the moment."
+	}
+	writeProblem(w, p)
+}
+
+// sentence makes an error's text one.
+func sentence(err error) string {
+	text := strings.TrimPrefix(err.Error(), "apikey: ")
+	return strings.ToUpper(text[:1]) + text[1:] + "."
+}
+
+// fieldProblems returns the field errors in a tree of joined ones.
+func fieldProblems(err error) []fieldProblem {
+	if field, ok := err.(*apikey.FieldError); ok { //nolint:errorlint // the tree is walked here, node by node
+		return []fieldProblem{{field.Field, field.Problem}}
+	}
+	var all []fieldProblem
+	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // as above
+		for _, err := range joined.Unwrap() {
+			all = append(all, fieldProblems(err)...)
+		}
+	}
+	return all
+}
+
+const maxBody = 64 << 10
+
+// fields are the members of a request's JSON object. Each method takes what it
+// understands; what is left over in the end is refused, as are mistakes.
+type fields struct {
+	members map[string]json.RawMessage
+	errs    []fieldProblem
+	fatal   *problem
+}
+
+// readFields reads a JSON object that comes as one of the types. Unlike
+// encoding/json alone it tells the case of names, and refuses one that is there
+// twice.
+func readFields(w http.ResponseWriter, r *http.Request, types ...string) *fields {
+	f := &fields{members: map[string]json.RawMessage{}}
+	mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || !slices.Contains(types, mediaType) {
+		f.fatal = &problem{Status: http.StatusUnsupportedMediaType, Detail: "Send a JSON object as " + strings.Join(types, " or ") + "."}
+		return f
+	}
+	f.decode(json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody)))
+	return f
+}
+
+func (f *fields) decode(d *json.Decoder) {
+	malformed := func(err error) {
+		f.fatal = &problem{Status: http.StatusBadRequest, Detail: "The body is not one well-formed JSON object."}
+		if tooLong := (*http.MaxBytesError)(nil); errors.As(err, &tooLong) {
+			f.fatal = &problem{Status: http.StatusRequestEntityTooLarge, Detail: "The body has more than 64 KiB."}
+		}
+	}
+	if start, err := d.Token(); err != nil || start != json.Delim('{') {
+		malformed(err)
+		return
+	}
+	for d.More() {
+		name, err := d.Token()
+		if err != nil {
+			malformed(err)
+			return
+		}
+		var value json.RawMessage
+		if err := d.Decode(&value); err != nil {
+			malformed(err)
+			return
+		}
+		if _, twice := f.members[name.(string)]; twice {
+			f.fail(name.(string), "must be there once")
+		}
+		f.members[name.(string)] = value
+	}
+	if _, err := d.Token(); err != nil { // the closing brace
+		malformed(err)
+		return
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		malformed(err)
+	}
+}
+
+func (f *fields) fail(name, detail string) {
+	f.errs = append(f.errs, fieldProblem{name, detail})
+}
+
+// problem returns what is wrong with the request, or nil.
+func (f *fields) problem() *problem {
+	if f.fatal != nil {
+		return f.fatal
+	}
+	for _, name := range slices.Sorted(maps.Keys(f.members)) {
+		f.fail(name, "is not a field of this call")
+	}
+	if len(f.errs) == 0 {
+		return nil
+	}
+	return &problem{Status: http.StatusUnprocessableEntity, Detail: "Some fields are not legal.", Errors: f.errs}
+}
+
+// take decodes the member of that name into target, and reports whether it is
+// there and not null.
+func (f *fields) take(name, legal string, target any) bool {
+	value, ok := f.members[name]
+	delete(f.members, name)
+	if !ok || string(value) == "null" {
+		return false
+	}
+	if err := json.Unmarshal(value, target); err != nil {
+		f.fail(name, "must be "+legal)
+		return false
+	}
+	return true
+}
+
+// patch is take for a field of a merge patch (RFC 7396): an absent member leaves
+// target as it is, and null empties it.
+func patch[T any](f *fields, name, legal string, target *T) {
+	if _, ok := f.members[name]; !ok {
+		return
+	}
+	var value T
+	f.take(name, legal, &value)
+	*target = value
+}
+
+// spec applies the members that a key's administrator may choose.
+func (f *fields) spec(spec *apikey.KeySpec) {
+	patch(f, "name", "a string", &spec.Name)
+	patch(f, "description", "a string", &spec.Description)
+	patch(f, "subject", "a string", &spec.Subject)
+	patch(f, "permissions", "an array of strings", &spec.Permissions)
+	patch(f, "logging", "none, request, response or both", &spec.Logging)
+	patch(f, "disabled", "true or false", &spec.Disabled)
+	patch(f, "expiresAt", "a time as in RFC 3339, or null for never", &spec.ExpiresAt)
+	f.metadata(spec)
+}
+
+// metadata merges an object of strings into the metadata; null removes a member,
+// or all of them.
+func (f *fields) metadata(spec *apikey.KeySpec) {
+	_, there := f.members["metadata"]
+	var members map[string]*string
+	if !f.take("metadata", "an object of strings", &members) {
+		if there {
+			spec.Metadata = nil
+		}
+		return
+	}
+	if spec.Metadata == nil {
+		spec.Metadata = map[string]string{}
+	}
+	for name, value := range members {
+		if value == nil {
+			delete(spec.Metadata, name)
+		} else {
+			spec.Metadata[name] = *value
+		}
+	}
+}
+
+// readOnly refuses members that a patch cannot change.
+func (f *fields) readOnly() {
+	for _, name := range []string{"id", "weak", "hints", "createdAt", "updatedAt", "revokedAt", "lastUsedAt", "version"} {
+		if _, ok := f.members[name]; ok {
+			delete(f.members, name)
+			f.fail(name, "is read-only")
+		}
+	}
+	if _, ok := f.members["key"]; ok {
+		delete(f.members, "key")
+		f.fail("key", "is changed by a POST to the key's path and /rotate")
+	}
+}
+
+func (f *fields) customKey() (text string, custom bool) {
+	custom = f.take("key", "a string", &text)
+	return text, custom
+}
+
+const legalOverlap = `a duration such as "0s", "24h" or "30d", at most 30 days`
+
+func (f *fields) overlap() time.Duration {
+	var text string
+	if !f.take("overlap", legalOverlap, &text) {
+		f.fail("overlap", "is needed: "+legalOverlap)
+		return 0
+	}
+	overlap, err := parseDuration(text)
+	if err != nil {
+		f.fail("overlap", "must be "+legalOverlap)
+	}
+	return overlap
+}
+
+// parseDuration is [time.ParseDuration], and whole days.
+func parseDuration(text string) (time.Duration, error) {
+	if days, ok := strings.CutSuffix(text, "d"); ok {
+		n, err := strconv.ParseUint(days, 10, 16)
+		return time.Duration(n) * 24 * time.Hour, err
+	}
+	return time.ParseDuration(text)
+}
+
+// cursorOf returns the cursor of the page behind the key with that ID.
+func cursorOf(id string) string { return base64.RawURLEncoding.EncodeToString([]byte(id)) }
+
+// parseList reads the parameters of a list.
+func parseList(rawQuery string) (apikey.Query, *problem) {
+	query := apikey.Query{Limit: defaultLimit}
+	bad := func(detail string) (apikey.Query, *problem) {
+		return query, &problem{Status: http.StatusBadRequest, Detail: detail}
+	}
+	params, err := url.ParseQuery(rawQuery)
+	if err != nil {
+		return bad("The query is malformed.")
+	}
+	for name, values := range params {
+		if len(values) != 1 {
+			return bad("A parameter may be there once.")
+		}
+		switch name {
+		case "limit":
+			query.Limit, err = strconv.Atoi(values[0])
+			if err != nil || query.Limit < 1 || query.Limit > maxLimit {
+				return bad("The parameter limit must be a number from 1 to " + strconv.Itoa(maxLimit) + ".")
+			}
+		case "cursor":
+			after, err := base64.RawURLEncoding.DecodeString(values[0])
+			if err != nil || len(after) == 0 {
+				return bad("The parameter cursor must be the next of another page.")
+			}
+			query.After = string(after)
+		case "q":
+			query.Search = values[0]
+		default:
+			return bad("The parameters are limit, cursor and q.")
+		}
+	}
+	return query, nil
+}

@@ -1,0 +1,160 @@
+// Command otter serves the API of Inedo Otter, as far as it is documented, over
+// a small domain in memory, with every route behind the permission that Otter
+// asks for. It shows how a server embeds apikey.
+//
+//	go run ./examples/otter
+//
+// The keys are kept in otter.db, so a second run finds them again.
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/seed-be062aaa/apikey"
+	"github.com/seed-be062aaa/apikey/examples/otter/internal/domain"
+)
+
+const bootstrapEnv = "OTTER_BOOTSTRAP_KEY"
+
+type config struct {
+	addr         string
+	store        string
+	errors       string
+	bootstrapKey string
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	c, err := parse(os.Args[1:], os.Stderr)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return
+	case err != nil:
+		os.Exit(2) // the flag package has said why
+	}
+	if err := run(ctx, c, os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "otter:", err)
+		stop()
+		os.Exit(1)
+	}
+}
+
+func parse(args []string, output io.Writer) (config, error) {
+	var c config
+	flags := flag.NewFlagSet("otter", flag.ContinueOnError)
+	flags.SetOutput(output)
+	flags.StringVar(&c.addr, "addr", "127.0.0.1:8626", "`address` to listen on")
+	flags.StringVar(&c.store, "store", "sqlite:otter.db", "where keys are kept: memory: or sqlite:`FILE`")
+	flags.StringVar(&c.errors, "errors", "otter", "`style` of refusals under /api: otter or problem")
+	flags.StringVar(&c.bootstrapKey, "bootstrap-key", "",
+		"`text` of the first key of an empty store; any user of this machine can see it, unlike that in "+bootstrapEnv)
+	if err := flags.Parse(args); err != nil {
+		return c, err
+	}
+	if flags.NArg() > 0 {
+		err := fmt.Errorf("unexpected argument %q", flags.Arg(0))
+		fmt.Fprintln(output, err)
+		return c, err
+	}
+	c.bootstrapKey = cmp.Or(c.bootstrapKey, os.Getenv(bootstrapEnv))
+	return c, nil
+}
+
+// run serves until ctx is done, then finishes the requests in flight and writes
+// what is still in memory.
+func run(ctx context.Context, c config, output io.Writer) (err error) {
+	style, ok := map[string]apikey.ErrorHandler{"otter": apikey.OtterErrors, "problem": apikey.ProblemErrors}[c.errors]
+	if !ok {
+		return fmt.Errorf("-errors %q: legal are otter and problem", c.errors)
+	}
+	store, closeStore, err := openStore(ctx, c.store)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closeStore()) }()
+	auth, err := apikey.New(ctx, store, &apikey.Options{Prefix: "otter"})
+	if err != nil {
+		return err
+	}
+	defer func() {
+		flushCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+		defer cancel()
+		err = errors.Join(err, auth.Shutdown(flushCtx))
+	}()
+	handler, err := newHandler(auth, style, domain.Seeded())
+	if err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp", c.addr)
+	if err != nil {
+		return err
+	}
+	base := "http://" + listener.Addr().String()
+	if err := bootstrap(ctx, auth, c.bootstrapKey, base, output); err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	fmt.Fprintln(output, "listening on", base)
+	return serve(ctx, listener, handler)
+}
+
+func serve(ctx context.Context, listener net.Listener, handler http.Handler) error {
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(listener) }()
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	drainCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	return server.Shutdown(drainCtx)
+}
+
+// bootstrap makes the first key of an empty store, and tells how to use it.
+func bootstrap(ctx context.Context, auth *apikey.Authority, text, base string, output io.Writer) error {
+	_, secret, err := auth.Bootstrap(ctx, apikey.KeySpec{
+		Name:        "first key",
+		Description: "Made at the first start; full control",
+		Permissions: []apikey.Permission{apikey.Native},
+	}, text)
+	switch {
+	case errors.Is(err, apikey.ErrBootstrapped):
+		return explainIgnored(ctx, auth, text, output)
+	case err != nil:
+		return fmt.Errorf("making the first key: %w", err)
+	case text != "":
+		fmt.Fprintln(output, "made the first key, with full control, of the text given")
+	default:
+		fmt.Fprintf(output, "made the first key, with full control; it is shown this once:\n\n  %s\n\ntry it:\n\n  curl -H 'X-ApiKey: %s' %s/api/json/Servers_GetServers\n\n",
+			secret.Reveal(), secret.Reveal(), base)
+	}
+	return nil
+}
+
+// explainIgnored says so where a bootstrap key was given in vain.
+func explainIgnored(ctx context.Context, auth *apikey.Authority, text string, output io.Writer) error {
+	if text == "" {
+		return nil
+	}
+	_, err := auth.Authenticate(ctx, text)
+	switch {
+	case errors.Is(err, apikey.ErrStoreFailed):
+		return err
+	case err != nil:
+		fmt.Fprintln(output, "ignored the bootstrap key: the store holds keys already, and this opens none of them")
+	}
+	return nil
+}

@@ -1,0 +1,27 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/seed-be062aaa/apikey"
+	"github.com/seed-be062aaa/apikey/sqlstore/sqlite"
+)
+
+// openStore opens the store that a -store flag names, and returns with it what
+// closes it.
+func openStore(ctx context.Context, name string) (apikey.Store, func() error, error) {
+	kind, rest, _ := strings.Cut(name, ":")
+	switch {
+	case kind == "memory" && rest == "":
+		return apikey.NewMemoryStore(), func() error { return nil }, nil
+	case kind == "sqlite" && rest != "":
+		store, err := sqlite.Open(ctx, rest)
+		if err != nil {
+			return nil, nil, err
+		}
+		return store, store.Close, nil
+	}
+	return nil, nil, fmt.Errorf("-store %q: legal are memory: and sqlite:FILE", name)
+}
