@@ -12,6 +12,7 @@
 package admin
 
 import (
+	"log/slog"
 	"net/http"
 
 	"github.com/seed-be062aaa/apikey"
@@ -44,4 +45,6 @@ type Options struct {
 	// the handler. Default: what the request line says; set it behind a proxy
 	// that rewrites paths.
 	BasePath string
+	// Logger is told of stores that fail. Default: slog.Default().
+	Logger *slog.Logger
 }

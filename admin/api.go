@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"slices"
@@ -42,6 +43,9 @@ func NewAPI(auth *apikey.Authority, authorize Authorizer, opts *Options) (http.H
 	a := &api{auth: auth, authorize: authorize}
 	if opts != nil {
 		a.opts = *opts
+	}
+	if a.opts.Logger == nil {
+		a.opts.Logger = slog.Default()
 	}
 	protection := http.NewCrossOriginProtection()
 	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -132,7 +136,7 @@ func (a *api) list(w http.ResponseWriter, r *http.Request) {
 	query.Limit++ // one more tells whether there is another page
 	keys, err := a.auth.Keys(r.Context(), query)
 	if err != nil {
-		writeError(w, err)
+		a.writeError(w, err)
 		return
 	}
 	page := struct {
@@ -168,7 +172,7 @@ func (a *api) create(w http.ResponseWriter, r *http.Request) {
 		made.key, made.secret, err = a.auth.Issue(r.Context(), spec)
 	}
 	if err != nil {
-		writeError(w, err)
+		a.writeError(w, err)
 		return
 	}
 	w.Header().Set("Location", a.basePath(r)+"/"+url.PathEscape(made.key.ID))
@@ -212,7 +216,7 @@ func (a *api) revoke(w http.ResponseWriter, r *http.Request) {
 func (a *api) answerKey(w http.ResponseWriter, call func(context.Context) (*apikey.Key, error), r *http.Request) {
 	key, err := call(r.Context())
 	if err != nil {
-		writeError(w, err)
+		a.writeError(w, err)
 		return
 	}
 	w.Header().Set("ETag", etagOf(key))
@@ -223,7 +227,7 @@ func (a *api) patch(w http.ResponseWriter, r *http.Request) {
 	f := readFields(w, r, "application/merge-patch+json", "application/json")
 	key, err := a.auth.Key(r.Context(), idOf(r))
 	if err != nil {
-		writeError(w, err)
+		a.writeError(w, err)
 		return
 	}
 	if p := checkIfMatch(r.Header["If-Match"], key); p != nil {
@@ -260,7 +264,7 @@ func (a *api) rotate(w http.ResponseWriter, r *http.Request) {
 		made.key, made.secret, err = a.auth.Rotate(r.Context(), idOf(r), overlap)
 	}
 	if err != nil {
-		writeError(w, err)
+		a.writeError(w, err)
 		return
 	}
 	made.write(w, http.StatusOK)
@@ -268,7 +272,7 @@ func (a *api) rotate(w http.ResponseWriter, r *http.Request) {
 
 func (a *api) delete(w http.ResponseWriter, r *http.Request) {
 	if err := a.auth.Delete(r.Context(), idOf(r)); err != nil {
-		writeError(w, err)
+		a.writeError(w, err)
 		return
 	}
 	w.WriteHeader(http.StatusNoContent)

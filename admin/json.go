@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"log/slog"
 	"maps"
 	"mime"
 	"net/http"
@@ -54,8 +53,7 @@ func (i issued) write(w http.ResponseWriter, status int) {
 func writeJSON(w http.ResponseWriter, status int, value any) {
 	body, err := json.Marshal(value)
 	if err != nil {
-		writeError(w, err)
-		return
+		panic("admin: what is answered cannot be encoded: " + err.Error())
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
@@ -91,7 +89,7 @@ func writeProblem(w http.ResponseWriter, p *problem) {
 }
 
 // writeError answers what a call of the Authority returned.
-func writeError(w http.ResponseWriter, err error) {
+func (a *api) writeError(w http.ResponseWriter, err error) {
 	p := &problem{Detail: sentence(err)}
 	switch {
 	case errors.Is(err, apikey.ErrNotFound):
@@ -111,7 +109,7 @@ func writeError(w http.ResponseWriter, err error) {
 			break
 		}
 		// The store's words are for the operator.
-		slog.Error("admin: the key store failed", "error", err)
+		a.opts.Logger.Error("admin: the key store failed", "error", err)
 		p.Status, p.Detail = http.StatusServiceUnavailable, "The keys cannot be reached at the moment."
 	}
 	writeProblem(w, p)
@@ -129,7 +127,7 @@ func fieldProblems(err error) []fieldProblem {
 		return []fieldProblem{{field.Field, field.Problem}}
 	}
 	var all []fieldProblem
-	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // as above
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		for _, err := range joined.Unwrap() {
 			all = append(all, fieldProblems(err)...)
 		}
@@ -298,9 +296,12 @@ func (f *fields) customKey() (text string, custom bool) {
 const legalOverlap = `a duration such as "0s", "24h" or "30d", at most 30 days`
 
 func (f *fields) overlap() time.Duration {
+	before := len(f.errs)
 	var text string
 	if !f.take("overlap", legalOverlap, &text) {
-		f.fail("overlap", "is needed: "+legalOverlap)
+		if len(f.errs) == before {
+			f.fail("overlap", "is needed: "+legalOverlap)
+		}
 		return 0
 	}
 	overlap, err := parseDuration(text)

@@ -1,0 +1,68 @@
+# `make` or `make help` lists what there is. `make ci` is what a change must pass.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+FUZZTIME ?= 30s
+COUNT    ?= 10
+BENCH    ?= .
+ARGS     ?=
+GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
+
+# Expands to a loop over the directories of the modules in go.work.
+each_module = dirs=$$(go list -m -f '{{.Dir}}'); for dir in $$dirs; do echo "-- $$dir"; cd "$$dir"
+
+.PHONY: help
+help: ## list the targets
+	@sed -nE 's/^([a-z]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | awk -F '\t' '{ printf "  make %-7s %s\n", $$1, $$2 }'
+
+.PHONY: test
+test: ## run every module's tests
+	go test work
+
+.PHONY: race
+race: ## the same, shuffled, with the race detector
+	go test -race -shuffle=on work
+
+.PHONY: lint
+lint: ## run golangci-lint, pinned in tools/go.mod, in every module
+	.ci/run lint
+
+.PHONY: fmt
+fmt: ## format every module as the linter wants it
+	@$(each_module); GOWORK=off go tool -modfile="$(CURDIR)/tools/go.mod" golangci-lint fmt ./...; done
+
+.PHONY: fuzz
+fuzz: ## fuzz each target for FUZZTIME (30s)
+	FUZZTIME=$(FUZZTIME) .ci/run fuzz
+
+.PHONY: bench
+bench: ## run the benchmarks COUNT (10) times and summarise; BENCH selects
+	@mkdir -p bin
+	go test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) . ./benchmarks/... | tee bin/bench.txt
+	GOWORK=off go tool -modfile=tools/go.mod benchstat bin/bench.txt
+
+.PHONY: cover
+cover: ## measure how much of all modules' code all modules' tests reach
+	@mkdir -p bin
+	go test -coverpkg=./... -coverprofile=bin/cover.out work
+	go tool cover -func=bin/cover.out | tail -n 1
+	go tool cover -html=bin/cover.out -o bin/cover.html
+	@echo "bin/cover.html shows it line by line"
+
+.PHONY: run
+run: ## start the example server; ARGS="-store memory:" passes flags
+	go run ./examples/otter $(ARGS)
+
+.PHONY: tidy
+tidy: ## tidy every module, tools too
+	@$(each_module); GOWORK=off go mod tidy; done
+	cd tools && GOWORK=off go mod tidy
+
+.PHONY: vuln
+vuln: ## look for known vulnerabilities; needs the vulnerability database, so not part of ci
+	@$(each_module); GOWORK=off go run $(GOVULNCHECK) ./...; done
+
+.PHONY: ci
+ci: ## everything a change must pass
+	.ci/run
