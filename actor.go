@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 )
 
 // An Actor is who manages keys. It rides in the context, see [WithActor]; a
@@ -144,10 +145,5 @@ func (a *Authority) mayGrant(actor Actor, key *Key) error {
 }
 
 func (a *Authority) isFull(actor Actor) bool {
-	for _, p := range actor.Permissions {
-		if a.opts.Catalog.full(p) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(actor.Permissions, a.opts.Catalog.full)
 }

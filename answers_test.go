@@ -3,7 +3,6 @@ package apikey_test
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -198,6 +197,6 @@ func TestErrorIsReachable(t *testing.T) {
 	require.ErrorIs(t, err, apikey.ErrUndeclared)
 	_, err = auth.Check(nil, r, apikey.AllOf("jobs:fly"))
 	require.ErrorIs(t, err, apikey.ErrUndeclared)
-	require.True(t, errors.As(err, &refusal))
+	require.ErrorAs(t, err, &refusal)
 	require.Equal(t, 500, refusal.Status)
 }

@@ -143,13 +143,19 @@ type alarm struct {
 }
 
 func (a *alarm) raise(msg string, args ...any) {
+	if silent, due := a.due(); due {
+		a.logger.Error("apikey: "+msg, append(args, "suppressed", silent)...) //nolint:sloglint // callers pass constants
+	}
+}
+
+// due reports whether it is time to speak again, and how often that was withheld.
+func (a *alarm) due() (silent int, due bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	now := time.Now()
-	if now.Sub(a.last) < time.Second {
+	if time.Since(a.last) < time.Second {
 		a.silent++
-		return
+		return 0, false
 	}
-	a.logger.Error("apikey: "+msg, append(args, "suppressed", a.silent)...)
-	a.last, a.silent = now, 0
+	silent, a.silent, a.last = a.silent, 0, time.Now()
+	return silent, true
 }

@@ -106,7 +106,9 @@ func (b *searchedBody) find(s Source, r *http.Request) (string, *failure) {
 
 // asString returns b's bytes as a string that must not outlive a change of them.
 // The alternative is a second copy of every searched form.
-func asString(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
+func asString(b []byte) string {
+	return unsafe.String(unsafe.SliceData(b), len(b)) //nolint:gosec // nobody changes b while the string is in use
+}
 
 func (b *searchedBody) findJSON() (string, *failure) {
 	member, err := scanJSONRoot(b.data, b.source.name)

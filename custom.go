@@ -31,8 +31,10 @@ func RefuseWeak(_ context.Context, _ Secret, weak bool) error {
 }
 
 var (
-	errKeyText  = fmt.Errorf("a key has 1 to %d bytes of UTF-8, no control characters, and no white space at either end", maxKeyBytes)
-	errMistyped = errors.New("the text has the form of a generated key, but its checksum is wrong: was a character lost?")
+	errKeyText = fmt.Errorf("a key has 1 to %d bytes of UTF-8, no control characters, "+
+		"and no white space at either end", maxKeyBytes)
+	errMistyped = errors.New("the text has the form of a generated key, but its checksum is wrong: " +
+		"was a character lost?")
 )
 
 // isKeyText reports whether text can be a key at all. Nothing is trimmed, folded

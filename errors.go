@@ -60,8 +60,10 @@ var reasons = map[Reason]struct {
 	ErrKeyRevoked:    {http.StatusUnauthorized, "the API key was revoked", invalidKey},
 	ErrSourceRefused: {http.StatusUnauthorized, "the API key was passed in a way that this route does not accept", "This route does not accept an API key passed in this way."},
 	ErrForbidden:     {http.StatusForbidden, "the API key lacks a permission", "The API key does not have the permission that this action needs."},
-	ErrConflictingKeys: {http.StatusBadRequest, "two different API keys were given",
-		"Two different API keys were given. Send one key, once."},
+	ErrConflictingKeys: {
+		http.StatusBadRequest, "two different API keys were given",
+		"Two different API keys were given. Send one key, once.",
+	},
 	ErrMalformedRequest: {http.StatusBadRequest, "malformed request", "The request is malformed."},
 	ErrBodyTimeout:      {http.StatusRequestTimeout, "the body came too slowly", "The request body came too slowly. Pass the API key in a header to have no limit."},
 	ErrBodyTooLong:      {http.StatusRequestEntityTooLarge, "the body is too large to search for an API key", "The request body is too large to search for an API key. Pass the key in a header to have no limit."},

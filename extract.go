@@ -93,7 +93,9 @@ func (s Source) headerName() string {
 }
 
 // ownHeaders carry what other sources read, or what HTTP itself needs.
-var ownHeaders = []string{"Authorization", "Connection", "Content-Length", "Content-Type", "Cookie", "Host", "Transfer-Encoding"}
+var ownHeaders = []string{
+	"Authorization", "Connection", "Content-Length", "Content-Type", "Cookie", "Host", "Transfer-Encoding",
+}
 
 func (s Source) validate() error {
 	switch s.kind {

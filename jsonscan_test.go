@@ -300,8 +300,8 @@ func TestScanJSONRootSearchesAnyName(t *testing.T) {
 }
 
 func TestScanJSONRootDepth(t *testing.T) {
-	nested := func(open, close string, depth int) []byte {
-		return []byte(strings.Repeat(open, depth) + strings.Repeat(close, depth))
+	nested := func(start, end string, depth int) []byte {
+		return []byte(strings.Repeat(start, depth) + strings.Repeat(end, depth))
 	}
 	shapes := []struct {
 		name, open, close string
@@ -410,7 +410,7 @@ func TestScanJSONRootAllocations(t *testing.T) {
 	for _, row := range tests {
 		t.Run(row.name, func(t *testing.T) {
 			body := []byte(row.body)
-			require.Equal(t, row.want, testing.AllocsPerRun(100, func() { scanJSONRoot(body, "API_Key") }))
+			require.Equal(t, row.want, testing.AllocsPerRun(100, func() { _, _ = scanJSONRoot(body, "API_Key") }))
 		})
 	}
 }

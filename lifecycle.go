@@ -62,18 +62,20 @@ func (a *Authority) Bootstrap(ctx context.Context, spec KeySpec, text string) (*
 	if len(some) > 0 {
 		return nil, Secret{}, ErrBootstrapped
 	}
-	credential, generated := Credential{}, ""
-	if text == "" {
-		generated = generate(a.opts.Prefix)
-		credential = a.generated(generated)
-	} else if credential, err = a.custom(ctx, text); err != nil {
-		return nil, Secret{}, bootstrapError(err)
+	if text != "" {
+		credential, err := a.custom(ctx, text)
+		if err != nil {
+			return nil, Secret{}, bootstrapError(err)
+		}
+		key, err := a.create(ctx, bootstrapID, spec, credential)
+		return key, Secret{}, bootstrapError(err)
 	}
-	key, err := a.create(ctx, bootstrapID, spec, credential)
+	text = generate(a.opts.Prefix)
+	key, err := a.create(ctx, bootstrapID, spec, a.generated(text))
 	if err != nil {
 		return nil, Secret{}, bootstrapError(err)
 	}
-	return key, NewSecret(generated), nil
+	return key, NewSecret(text), nil
 }
 
 // bootstrapError recognises that another node was quicker.
@@ -128,7 +130,13 @@ func (a *Authority) create(ctx context.Context, id string, spec KeySpec, credent
 	if err := spec.validate(a.opts.Catalog, nil, time.Now()); err != nil {
 		return nil, err
 	}
-	key := &Key{ID: id, Version: 1, Credentials: []Credential{credential}, CreatedAt: credential.CreatedAt, UpdatedAt: credential.CreatedAt}
+	key := &Key{
+		ID:          id,
+		Version:     1,
+		Credentials: []Credential{credential},
+		CreatedAt:   credential.CreatedAt,
+		UpdatedAt:   credential.CreatedAt,
+	}
 	spec.apply(key)
 	if err := a.delegate(ctx, ActionCreate, nil, key); err != nil {
 		return nil, err
@@ -251,7 +259,9 @@ var errUnchanged = errors.New("apikey: nothing to change")
 
 // change reads the key, lets edit change it and writes it back, again where
 // another change came in between. edit may run several times.
-func (a *Authority) change(ctx context.Context, id string, action Action, edit func(key *Key, now time.Time) error) (*Key, error) {
+func (a *Authority) change(
+	ctx context.Context, id string, action Action, edit func(key *Key, now time.Time) error,
+) (*Key, error) {
 	for attempt := 1; ; attempt++ {
 		before, err := a.Key(ctx, id)
 		if err != nil {
@@ -265,7 +275,7 @@ func (a *Authority) change(ctx context.Context, id string, action Action, edit f
 		if refused := a.delegate(ctx, action, before, after); refused != nil {
 			return nil, refused
 		}
-		if err != nil {
+		if errors.Is(err, errUnchanged) {
 			return before, nil
 		}
 		after.UpdatedAt = storable(now)

@@ -136,7 +136,8 @@ func (a *Authority) authorize(key *Key, need Need) *failure {
 		return nil
 	}
 	if lost := a.opts.Catalog.unknown(key.Permissions); len(lost) > 0 {
-		a.alarm.raise("a key holds permissions that the catalog does not have; they grant nothing", "key", key.ID, "permissions", lost)
+		a.alarm.raise("a key holds permissions that the catalog does not have; they grant nothing",
+			"key", key.ID, "permissions", lost)
 	}
 	return &failure{reason: ErrForbidden, missing: missing, detail: forbiddenDetail(need, missing)}
 }

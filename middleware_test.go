@@ -111,7 +111,7 @@ func TestNewReportsEverything(t *testing.T) {
 		`"query parameter a b"`, "more than one JSON property", `FromBasic("a:b")`, `realm "\""`, `prefix "TOOLONG"`,
 		"a pepper of 5 bytes; at least 16", "zero Pepper", "MaxBody is -1", "BodyTimeout is -2", "StoreTimeout is -1", "MaxLookups is -1",
 	} {
-		assert.ErrorContains(t, err, part)
+		require.ErrorContains(t, err, part)
 	}
 	_, err = apikey.New(t.Context(), nil, nil)
 	require.ErrorContains(t, err, "without a store")

@@ -24,7 +24,9 @@ import (
 // An error that is or wraps an [*apikey.Error] is answered as that says, with
 // application/problem+json; any other with 403, and its text is not shown. The
 // Authorizer writes nothing to w.
-type Authorizer func(w http.ResponseWriter, r *http.Request, need apikey.Permission) (apikey.Actor, *http.Request, error)
+type Authorizer func(w http.ResponseWriter, r *http.Request, need apikey.Permission) (
+	actor apikey.Actor, authorized *http.Request, err error,
+)
 
 // ByKey returns the Authorizer under which keys manage keys: a request needs one
 // that holds the permission, passed as auth's sources say.

@@ -38,7 +38,8 @@ func NewAPI(auth *apikey.Authority, authorize Authorizer, opts *Options) (http.H
 		return nil, fmt.Errorf("admin: NewAPI: %w", err)
 	}
 	if !hasEntry(auth.Catalog(), apikey.KeysManage) {
-		return nil, fmt.Errorf("admin: NewAPI: the catalog has no %q, which every call needs; add that entry", apikey.KeysManage)
+		return nil, fmt.Errorf("admin: NewAPI: the catalog has no %q, which every call needs; add that entry",
+			apikey.KeysManage)
 	}
 	a := &api{auth: auth, authorize: authorize}
 	if opts != nil {
@@ -49,7 +50,10 @@ func NewAPI(auth *apikey.Authority, authorize Authorizer, opts *Options) (http.H
 	}
 	protection := http.NewCrossOriginProtection()
 	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		writeProblem(w, &problem{Status: http.StatusForbidden, Detail: "Requests that change something are refused when another site's page makes them."})
+		writeProblem(w, &problem{
+			Status: http.StatusForbidden,
+			Detail: "Requests that change something are refused when another site's page makes them.",
+		})
 	}))
 	return protection.Handler(a.routes()), nil
 }
@@ -99,8 +103,7 @@ func (a *api) require(need apikey.Permission) func(http.Handler) http.Handler {
 }
 
 func writeRefusal(w http.ResponseWriter, r *http.Request, err error) {
-	var refusal *apikey.Error
-	if errors.As(err, &refusal) {
+	if refusal, ok := errors.AsType[*apikey.Error](err); ok {
 		apikey.ProblemErrors(w, r, refusal)
 		return
 	}
@@ -299,12 +302,18 @@ func etagOf(key *apikey.Key) string { return `"` + strconv.FormatInt(key.Version
 // changes that the client never saw.
 func checkIfMatch(lines []string, key *apikey.Key) *problem {
 	if len(lines) == 0 {
-		return &problem{Status: http.StatusPreconditionRequired, Detail: "Send If-Match with the ETag of the key as you read it."}
+		return &problem{
+			Status: http.StatusPreconditionRequired,
+			Detail: "Send If-Match with the ETag of the key as you read it.",
+		}
 	}
 	for tag := range strings.SplitSeq(strings.Join(lines, ","), ",") {
 		if strings.TrimSpace(tag) == etagOf(key) {
 			return nil
 		}
 	}
-	return &problem{Status: http.StatusPreconditionFailed, Detail: "The key has changed since you read it, or If-Match is not an ETag of it. Read it again."}
+	return &problem{
+		Status: http.StatusPreconditionFailed,
+		Detail: "The key has changed since you read it, or If-Match is not an ETag of it. Read it again.",
+	}
 }

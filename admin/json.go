@@ -152,7 +152,10 @@ func readFields(w http.ResponseWriter, r *http.Request, types ...string) *fields
 	f := &fields{members: map[string]json.RawMessage{}}
 	mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || !slices.Contains(types, mediaType) {
-		f.fatal = &problem{Status: http.StatusUnsupportedMediaType, Detail: "Send a JSON object as " + strings.Join(types, " or ") + "."}
+		f.fatal = &problem{
+			Status: http.StatusUnsupportedMediaType,
+			Detail: "Send a JSON object as " + strings.Join(types, " or ") + ".",
+		}
 		return f
 	}
 	f.decode(json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody)))
