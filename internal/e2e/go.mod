@@ -1,0 +1,13 @@
+module github.com/seed-be062aaa/apikey/internal/e2e
+
+go 1.26.0
+
+require (
+	github.com/go-json-experiment/json v1.27.2
+	github.com/seed-be062aaa/apikey v0.1.0
+	github.com/stretchr/testify v1.12.1
+)
+
+require go.yaml.in/yaml/v3 v3.0.5 // indirect
+
+replace github.com/seed-be062aaa/apikey => ../..
