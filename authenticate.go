@@ -42,7 +42,9 @@ func (c *core) authenticate(ctx context.Context, text string, now time.Time) (*K
 		case errors.Is(err, ErrNotFound):
 			continue
 		case err != nil:
-			c.alarm.raise("the key store failed", "error", err)
+			if ctx.Err() == nil { // else the client went away
+				c.alarm.raise("the key store failed", "error", err)
+			}
 			return nil, &failure{reason: ErrStoreFailed, cause: err}
 		}
 		if f := refusalOf(key, digest, now); f != nil {
@@ -102,10 +104,10 @@ func (c *core) find(ctx context.Context, digest Digest) (*Key, error) {
 // then keeps its slot until it has.
 func (c *core) lookup(ctx context.Context, digest Digest) (*Key, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.opts.StoreTimeout)
+	defer cancel()
 	select {
 	case c.lookups <- struct{}{}:
 	case <-ctx.Done():
-		cancel()
 		return nil, fmt.Errorf("%w: %w", errNoSlot, ctx.Err())
 	}
 	type answer struct {
@@ -120,7 +122,6 @@ func (c *core) lookup(ctx context.Context, digest Digest) (*Key, error) {
 			_ = recover()
 			<-c.lookups
 			answers <- got
-			cancel()
 		}()
 		key, err := c.store.Lookup(ctx, digest)
 		got = answer{key, err}

@@ -277,18 +277,20 @@ func newDigestTable(live int) *digestTable {
 	return &digestTable{slots: make([]atomic.Pointer[digestSlot], size)}
 }
 
-// slot returns the place of the digest, which is empty if it was never set.
-func (t *digestTable) slot(d *Digest) *atomic.Pointer[digestSlot] {
+// slot returns the place of the digest, and what was there: nil if the digest was
+// never set. A reader uses only the latter, for by now a writer may have put
+// another digest into an empty place.
+func (t *digestTable) slot(d *Digest) (*atomic.Pointer[digestSlot], *digestSlot) {
 	mask := uint64(len(t.slots) - 1)
 	for i := binary.LittleEndian.Uint64(d[:]) & mask; ; i = (i + 1) & mask {
 		if s := t.slots[i].Load(); s == nil || s.digest == *d {
-			return &t.slots[i]
+			return &t.slots[i], s
 		}
 	}
 }
 
 func (t *digestTable) find(d *Digest) *Key {
-	if s := t.slot(d).Load(); s != nil {
+	if _, s := t.slot(d); s != nil {
 		return s.key.Load()
 	}
 	return nil
@@ -299,8 +301,7 @@ func (t *digestTable) set(d Digest, key *Key) *digestTable {
 	if 4*(t.taken+1) > 3*len(t.slots) {
 		t = t.grown()
 	}
-	at := t.slot(&d)
-	s := at.Load()
+	at, s := t.slot(&d)
 	if s == nil {
 		s = &digestSlot{digest: d}
 		t.taken++
@@ -313,7 +314,7 @@ func (t *digestTable) set(d Digest, key *Key) *digestTable {
 }
 
 func (t *digestTable) remove(d *Digest) {
-	if s := t.slot(d).Load(); s != nil && s.key.Swap(nil) != nil {
+	if _, s := t.slot(d); s != nil && s.key.Swap(nil) != nil {
 		t.live--
 	}
 }
@@ -324,7 +325,8 @@ func (t *digestTable) grown() *digestTable {
 	next := newDigestTable(t.live)
 	for i := range t.slots {
 		if s := t.slots[i].Load(); s != nil && s.key.Load() != nil {
-			next.slot(&s.digest).Store(s)
+			at, _ := next.slot(&s.digest)
+			at.Store(s)
 			next.taken++
 			next.live++
 		}

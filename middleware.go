@@ -49,6 +49,10 @@ type guard struct {
 	next http.Handler
 }
 
+// Need returns what the guard asks for. It is exported for apikeytest.Routes,
+// which finds routes that ask for nothing.
+func (g *guard) Need() Need { return g.need }
+
 func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	next, refusal := g.auth.check(w, r, g.need)
 	if refusal != nil {

@@ -19,7 +19,8 @@ import (
 //     a nil Key with a nil error.
 //   - The returned Key belongs to the caller: changing it changes nothing in the
 //     store. Its Credentials hold at least the one asked for.
-//   - It is safe for concurrent use, and returns soon after ctx is done.
+//   - It is safe for concurrent use, and returns soon after ctx is done, then
+//     with the key or with an error other than ErrNotFound.
 //   - No error holds a digest or a key's text.
 type Store interface {
 	Lookup(ctx context.Context, digest Digest) (*Key, error)
@@ -40,7 +41,7 @@ type ManagedStore interface {
 	Store
 
 	// Create stores a new key, and its Version as given. The error wraps
-	// [ErrExists] where the ID is taken and [ErrInUse] where a credential's
+	// [ErrExists] where the ID is taken, or else [ErrInUse] where a credential's
 	// digest is, by whatever key and in whatever state.
 	Create(ctx context.Context, key *Key) error
 
@@ -116,7 +117,7 @@ type Use struct {
 type MarkerStore interface {
 	// Marker returns the marker, or nil where none was ever set.
 	Marker(ctx context.Context) ([]byte, error)
-	// SwapMarker sets the marker to next if it still is old, nil for none. The
-	// error wraps [ErrConflict] where it is not.
+	// SwapMarker sets the marker to next, which is not nil, if it still is old,
+	// nil for none. The error wraps [ErrConflict] where it is not.
 	SwapMarker(ctx context.Context, old, next []byte) error
 }

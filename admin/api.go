@@ -55,14 +55,22 @@ func NewAPI(auth *apikey.Authority, authorize Authorizer, opts *Options) (http.H
 			Detail: "Requests that change something are refused when another site's page makes them.",
 		})
 	}))
-	return protection.Handler(a.routes()), nil
+	router := a.routes()
+	return struct {
+		http.Handler
+		routes
+	}{protection.Handler(router), router}, nil
 }
+
+// routes lets those who walk the host's router see the routes here too. It has a
+// name because a field called Routes would hide the method.
+type routes interface{ chi.Routes }
 
 func hasEntry(c apikey.Catalog, p apikey.Permission) bool {
 	return slices.ContainsFunc(c, func(e apikey.Entry) bool { return e.Permission == p })
 }
 
-func (a *api) routes() http.Handler {
+func (a *api) routes() chi.Router {
 	r := chi.NewRouter()
 	// Also in front of paths that do not exist: those who may not ask learn nothing.
 	r.Use(a.require(apikey.KeysManage))
@@ -86,20 +94,31 @@ func (a *api) routes() http.Handler {
 // pass, as the actor that it names.
 func (a *api) require(need apikey.Permission) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			actor, authorized, err := a.authorize(w, r, need)
-			if err != nil {
-				writeRefusal(w, r, err)
-				return
-			}
-			if authorized != nil {
-				r = authorized
-			}
-			w.Header().Set("Cache-Control", "no-store")
-			w.Header().Set("X-Content-Type-Options", "nosniff")
-			next.ServeHTTP(w, r.WithContext(apikey.WithActor(r.Context(), actor)))
-		})
+		return &guard{a.authorize, need, next}
 	}
+}
+
+type guard struct {
+	authorize Authorizer
+	need      apikey.Permission
+	next      http.Handler
+}
+
+// Need returns what the guard asks for. It is exported for apikeytest.Routes.
+func (g *guard) Need() apikey.Need { return apikey.AllOf(g.need) }
+
+func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	actor, authorized, err := g.authorize(w, r, g.need)
+	if err != nil {
+		writeRefusal(w, r, err)
+		return
+	}
+	if authorized != nil {
+		r = authorized
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	g.next.ServeHTTP(w, r.WithContext(apikey.WithActor(r.Context(), actor)))
 }
 
 func writeRefusal(w http.ResponseWriter, r *http.Request, err error) {

@@ -7,6 +7,7 @@ require (
 	github.com/seed-be062aaa/apikey v0.1.0
 	github.com/seed-be062aaa/apikey/sqlstore/sqlite v0.1.0
 	github.com/stretchr/testify v1.12.1
+	modernc.org/sqlite v1.61.1
 )
 
 require (
@@ -20,7 +21,6 @@ require (
 	modernc.org/libc v1.79.0 // indirect
 	modernc.org/mathutil v1.7.1 // indirect
 	modernc.org/memory v1.12.1 // indirect
-	modernc.org/sqlite v1.61.1 // indirect
 )
 
 replace (

@@ -9,6 +9,7 @@ import (
 	"github.com/seed-be062aaa/apikey"
 	"github.com/seed-be062aaa/apikey/admin"
 	"github.com/seed-be062aaa/apikey/examples/otter/internal/domain"
+	"github.com/seed-be062aaa/apikey/examples/otter/internal/feed"
 )
 
 // newHandler returns the whole server: each route group behind the permission of
@@ -32,6 +33,7 @@ func newHandler(auth *apikey.Authority, style apikey.ErrorHandler, d *domain.Ott
 			getOrPost(r.With(otter.Require(apikey.Native)), "/{method}", d.Native)
 		})
 	})
+	r.Route("/feeds/npm", feeds(auth, style))
 	return r, nil
 }
 
@@ -83,6 +85,19 @@ func configuration(auth *apikey.Authority, d *domain.Otter) func(chi.Router) {
 		getOrPost(r, "/remediate/status", d.RemediationStatus)
 		getOrPost(r, "/remediate/{type}/{name}", d.Remediate)
 		getOrPost(r, "/server/{name}", d.ServerConfiguration)
+	}
+}
+
+// feeds takes keys in the ways of package clients: npm sends them as Basic or
+// Bearer, ProGet's own tools in the header.
+func feeds(auth *apikey.Authority, style apikey.ErrorHandler) func(chi.Router) {
+	clients := auth.With(apikey.Overrides{
+		Sources: []apikey.Source{apikey.FromBasic("api"), apikey.FromBearer(), apikey.FromHeader("X-ApiKey")},
+		Errors:  style,
+	})
+	return func(r chi.Router) {
+		r.Use(clients.RequireKey())
+		r.Mount("/", feed.Seeded())
 	}
 }
 

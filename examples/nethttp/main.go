@@ -1,0 +1,56 @@
+// Command nethttp is a server on net/http alone: routes, permissions, and the
+// management API under a prefix of an http.ServeMux.
+//
+//	go run ./examples/nethttp
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"os"
+
+	"github.com/seed-be062aaa/apikey"
+	"github.com/seed-be062aaa/apikey/admin"
+)
+
+func main() {
+	listener, err := net.Listen("tcp", "127.0.0.1:8082")
+	if err != nil {
+		log.Fatal(err)
+	}
+	log.Fatal(run(context.Background(), listener, os.Stdout))
+}
+
+func run(ctx context.Context, listener net.Listener, output io.Writer) error {
+	auth, err := apikey.New(ctx, apikey.NewMemoryStore(), nil)
+	if err != nil {
+		return err
+	}
+	_, secret, err := auth.Bootstrap(ctx, apikey.KeySpec{Name: "first", Permissions: []apikey.Permission{apikey.Native}}, "")
+	if err != nil {
+		return err
+	}
+	keys, err := admin.NewAPI(auth, admin.ByKey(auth), nil)
+	if err != nil {
+		return err
+	}
+
+	mux := http.NewServeMux()
+	mux.Handle("GET /variables/{name}", auth.Require(apikey.Variables)(http.HandlerFunc(variable)))
+	mux.Handle("/keys", http.StripPrefix("/keys", keys))
+	mux.Handle("/keys/", http.StripPrefix("/keys", keys))
+
+	base := "http://" + listener.Addr().String()
+	fmt.Fprintf(output, "try: curl -H 'X-ApiKey: %s' %s/variables/color\n", secret.Reveal(), base)
+	fmt.Fprintf(output, "and: curl -H 'X-ApiKey: %s' %s/keys\n", secret.Reveal(), base)
+	return http.Serve(listener, mux) //nolint:gosec // an example on loopback
+}
+
+func variable(w http.ResponseWriter, r *http.Request) {
+	key, _ := apikey.FromContext(r.Context())
+	fmt.Fprintf(w, "%s asks for %s\n", key.Name, r.PathValue("name"))
+}

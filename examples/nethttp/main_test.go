@@ -1,0 +1,58 @@
+package main
+
+import (
+	"io"
+	"net"
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestServer starts the example, takes the commands that it prints, and runs
+// what they say.
+func TestServer(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	reader, writer := io.Pipe()
+	done := make(chan error, 1)
+	go func() { done <- run(t.Context(), listener, writer) }()
+	defer func() {
+		require.NoError(t, listener.Close())
+		require.ErrorIs(t, <-done, net.ErrClosed)
+	}()
+	output := make([]byte, 1024)
+	n, err := reader.Read(output)
+	require.NoError(t, err)
+	go func() { _, _ = io.Copy(io.Discard, reader) }()
+	words := regexp.MustCompile(`'X-ApiKey: (\S+)' (http://[^/]+)`).FindStringSubmatch(string(output[:n]))
+	require.NotNil(t, words, "%s", output[:n])
+	key, base := words[1], words[2]
+
+	for _, row := range []struct {
+		path, key string
+		want      int
+		body      string
+	}{
+		{"/variables/color", key, 200, "first asks for color"},
+		{"/variables/color", "", 401, "No API key was given"},
+		{"/variables/color", key[:len(key)-1], 401, "not valid"},
+		{"/keys", key, 200, `"name":"first"`},
+		{"/keys/", key, 200, `"name":"first"`},
+		{"/keys/permissions", key, 200, "jobs:trigger"},
+		{"/keys", "", 401, "No API key was given"},
+	} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, base+row.path, nil)
+		require.NoError(t, err)
+		req.Header.Set("X-ApiKey", row.key)
+		resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(req)
+		require.NoError(t, err)
+		body, err := io.ReadAll(resp.Body)
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		require.Equal(t, row.want, resp.StatusCode, "%+v", row)
+		require.True(t, strings.Contains(string(body), row.body), "%s", body)
+	}
+}
