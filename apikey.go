@@ -129,6 +129,9 @@ func (k *Key) Clone() *Key {
 // credential returns the key's credential with digest d, or nil. The comparison
 // takes the same time wherever two digests differ.
 func (k *Key) credential(d Digest) *Credential {
+	if k == nil {
+		return nil
+	}
 	for i := range k.Credentials {
 		if k.Credentials[i].Digest.equal(d) {
 			return &k.Credentials[i]

@@ -37,7 +37,7 @@ func (c *core) authenticate(ctx context.Context, text string, now time.Time) (*K
 		if i == 0 {
 			newest = digest
 		}
-		key, err := c.find(ctx, digest)
+		key, credential, err := c.find(ctx, digest)
 		switch {
 		case errors.Is(err, ErrNotFound):
 			continue
@@ -47,7 +47,7 @@ func (c *core) authenticate(ctx context.Context, text string, now time.Time) (*K
 			}
 			return nil, &failure{reason: ErrStoreFailed, cause: err}
 		}
-		if f := refusalOf(key, digest, now); f != nil {
+		if f := refusalOf(key, credential, now); f != nil {
 			return nil, f
 		}
 		c.uses.note(key.ID, now, digest, newest)
@@ -56,14 +56,14 @@ func (c *core) authenticate(ctx context.Context, text string, now time.Time) (*K
 	return nil, &failure{reason: ErrUnknownKey}
 }
 
-// refusalOf says why the key, found by one of its digests, opens nothing now.
-func refusalOf(key *Key, digest Digest, now time.Time) *failure {
+// refusalOf says why the key, found by that credential, opens nothing now.
+func refusalOf(key *Key, credential *Credential, now time.Time) *failure {
 	switch {
 	case !key.RevokedAt.IsZero():
 		return &failure{reason: ErrKeyRevoked}
 	case key.Disabled:
 		return &failure{reason: ErrKeyDisabled}
-	case reached(key.ExpiresAt, now), reached(key.credential(digest).ExpiresAt, now):
+	case reached(key.ExpiresAt, now), reached(credential.ExpiresAt, now):
 		return &failure{reason: ErrKeyExpired}
 	}
 	return nil
@@ -74,30 +74,34 @@ var (
 	errNoSlot    = errors.New("apikey: too many lookups are under way")
 	errPanicked  = errors.New("apikey: the store panicked")
 	errTooLate   = errors.New("apikey: the store did not answer in time")
+	errNilKey    = errors.New("apikey: the store returned neither a key nor an error")
 	errUntrusted = errors.New("apikey: the store returned a key without an ID")
 )
 
-// find returns the key with that digest, trusting the store no further than it
-// keeps its contract.
-func (c *core) find(ctx context.Context, digest Digest) (*Key, error) {
+// find returns the key with that digest and the credential that has it, trusting
+// the store no further than it keeps its contract.
+func (c *core) find(ctx context.Context, digest Digest) (*Key, *Credential, error) {
+	var key *Key
 	if c.memory != nil {
-		if key := c.memory.find(digest); key != nil {
-			return key, nil
+		if key = c.memory.find(digest); key == nil {
+			return nil, nil, ErrNotFound
 		}
-		return nil, ErrNotFound
+	} else {
+		var err error
+		if key, err = c.lookup(ctx, digest); err != nil {
+			return nil, nil, err
+		}
 	}
-	key, err := c.lookup(ctx, digest)
-	switch {
-	case err != nil:
-		return nil, err
+	switch credential := key.credential(digest); {
 	case key == nil:
-		return nil, errNilKey
+		return nil, nil, errNilKey
 	case key.ID == "":
-		return nil, errUntrusted
-	case key.credential(digest) == nil:
-		return nil, errWrongKey
+		return nil, nil, errUntrusted
+	case credential == nil:
+		return nil, nil, errWrongKey
+	default:
+		return key, credential, nil
 	}
-	return key, nil
 }
 
 // lookup asks the store. It returns in time also where the store does not, which

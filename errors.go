@@ -1,7 +1,6 @@
 package apikey
 
 import (
-	"errors"
 	"net/http"
 	"time"
 )
@@ -153,5 +152,3 @@ func (a *Authority) refuse(f *failure) *Error {
 	}
 	return e
 }
-
-var errNilKey = errors.New("apikey: the store returned neither a key nor an error")

@@ -79,7 +79,7 @@ func TestWithoutManagement(t *testing.T) {
 	_, bootErr := auth.Keys(t.Context(), apikey.Query{})
 	_, adminErr := admin.NewAPI(auth, admin.ByKey(auth), nil)
 	for _, err := range []error{issueErr, rotateErr, bootErr, adminErr, auth.Delete(t.Context(), "1")} {
-		require.True(t, errors.Is(err, errors.ErrUnsupported), "%v", err)
+		require.ErrorIs(t, err, errors.ErrUnsupported)
 	}
 	require.NoError(t, auth.Shutdown(t.Context()))
 }

@@ -30,7 +30,8 @@ func run(ctx context.Context, listener net.Listener, output io.Writer) error {
 	if err != nil {
 		return err
 	}
-	_, secret, err := auth.Bootstrap(ctx, apikey.KeySpec{Name: "first", Permissions: []apikey.Permission{apikey.Native}}, "")
+	first := apikey.KeySpec{Name: "first", Permissions: []apikey.Permission{apikey.Native}}
+	_, secret, err := auth.Bootstrap(ctx, first, "")
 	if err != nil {
 		return err
 	}
@@ -47,7 +48,7 @@ func run(ctx context.Context, listener net.Listener, output io.Writer) error {
 	base := "http://" + listener.Addr().String()
 	fmt.Fprintf(output, "try: curl -H 'X-ApiKey: %s' %s/variables/color\n", secret.Reveal(), base)
 	fmt.Fprintf(output, "and: curl -H 'X-ApiKey: %s' %s/keys\n", secret.Reveal(), base)
-	return http.Serve(listener, mux) //nolint:gosec // an example on loopback
+	return http.Serve(listener, mux)
 }
 
 func variable(w http.ResponseWriter, r *http.Request) {

@@ -5,7 +5,6 @@ import (
 	"net"
 	"net/http"
 	"regexp"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -53,6 +52,6 @@ func TestServer(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, resp.Body.Close())
 		require.Equal(t, row.want, resp.StatusCode, "%+v", row)
-		require.True(t, strings.Contains(string(body), row.body), "%s", body)
+		require.Contains(t, string(body), row.body)
 	}
 }

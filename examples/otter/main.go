@@ -25,7 +25,12 @@ import (
 	"github.com/seed-be062aaa/apikey/examples/otter/internal/domain"
 )
 
-const bootstrapEnv = "OTTER_BOOTSTRAP_KEY"
+const (
+	bootstrapEnv = "OTTER_BOOTSTRAP_KEY"
+	// drainTime is how long requests in flight, and then what is still to be
+	// written, may take once the server is told to stop.
+	drainTime = 10 * time.Second
+)
 
 type config struct {
 	addr         string
@@ -35,20 +40,26 @@ type config struct {
 }
 
 func main() {
+	os.Exit(command(os.Args[1:]))
+}
+
+// command runs the command and returns its exit status.
+func command(args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	c, err := parse(os.Args[1:], os.Stderr)
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
+	c, err := parse(args, os.Stderr)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
-		return
+		return 0
 	case err != nil:
-		os.Exit(2) // the flag package has said why
+		return 2 // parse has said why
 	}
 	if err := run(ctx, c, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "otter:", err)
-		stop()
-		os.Exit(1)
+		return 1
 	}
+	return 0
 }
 
 func parse(args []string, output io.Writer) (config, error) {
@@ -56,7 +67,7 @@ func parse(args []string, output io.Writer) (config, error) {
 	flags := flag.NewFlagSet("otter", flag.ContinueOnError)
 	flags.SetOutput(output)
 	flags.StringVar(&c.addr, "addr", "127.0.0.1:8626", "`address` to listen on")
-	flags.StringVar(&c.store, "store", "sqlite:otter.db", "where keys are kept: memory: or sqlite:`FILE`")
+	flags.StringVar(&c.store, "store", "sqlite:otter.db", "`store` of the keys: memory: or sqlite:FILE")
 	flags.StringVar(&c.errors, "errors", "otter", "`style` of refusals under /api: otter or problem")
 	flags.StringVar(&c.bootstrapKey, "bootstrap-key", "",
 		"`text` of the first key of an empty store; any user of this machine can see it, unlike that in "+bootstrapEnv)
@@ -64,8 +75,8 @@ func parse(args []string, output io.Writer) (config, error) {
 		return c, err
 	}
 	if flags.NArg() > 0 {
-		err := fmt.Errorf("unexpected argument %q", flags.Arg(0))
-		fmt.Fprintln(output, err)
+		err := fmt.Errorf("unexpected argument %q; all settings are flags, see -h", flags.Arg(0))
+		fmt.Fprintln(output, "otter:", err)
 		return c, err
 	}
 	c.bootstrapKey = cmp.Or(c.bootstrapKey, os.Getenv(bootstrapEnv))
@@ -89,7 +100,7 @@ func run(ctx context.Context, c config, output io.Writer) (err error) {
 		return err
 	}
 	defer func() {
-		flushCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+		flushCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
 		defer cancel()
 		err = errors.Join(err, auth.Shutdown(flushCtx))
 	}()
@@ -97,9 +108,9 @@ func run(ctx context.Context, c config, output io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	listener, err := net.Listen("tcp", c.addr)
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", c.addr)
 	if err != nil {
-		return err
+		return fmt.Errorf("-addr %q: %w; legal is HOST:PORT, free on this machine", c.addr, err)
 	}
 	base := "http://" + listener.Addr().String()
 	if err := bootstrap(ctx, auth, c.bootstrapKey, base, output); err != nil {
@@ -118,10 +129,24 @@ func serve(ctx context.Context, listener net.Listener, handler http.Handler) err
 		return err
 	case <-ctx.Done():
 	}
-	drainCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	drainCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
 	defer cancel()
-	return server.Shutdown(drainCtx)
+	if err := server.Shutdown(drainCtx); err != nil {
+		return fmt.Errorf("requests in flight did not end in %s: %w", drainTime, err)
+	}
+	return nil
 }
+
+// firstKeyText is what is printed of a generated first key.
+const firstKeyText = `made the first key, with full control; it is shown this once:
+
+  %s
+
+try it:
+
+  curl -H 'X-ApiKey: %s' %s/api/json/Servers_GetServers
+
+`
 
 // bootstrap makes the first key of an empty store, and tells how to use it.
 func bootstrap(ctx context.Context, auth *apikey.Authority, text, base string, output io.Writer) error {
@@ -133,13 +158,14 @@ func bootstrap(ctx context.Context, auth *apikey.Authority, text, base string, o
 	switch {
 	case errors.Is(err, apikey.ErrBootstrapped):
 		return explainIgnored(ctx, auth, text, output)
+	case err != nil && text != "":
+		return fmt.Errorf("making the first key of the text in -bootstrap-key or %s: %w", bootstrapEnv, err)
 	case err != nil:
 		return fmt.Errorf("making the first key: %w", err)
 	case text != "":
 		fmt.Fprintln(output, "made the first key, with full control, of the text given")
 	default:
-		fmt.Fprintf(output, "made the first key, with full control; it is shown this once:\n\n  %s\n\ntry it:\n\n  curl -H 'X-ApiKey: %s' %s/api/json/Servers_GetServers\n\n",
-			secret.Reveal(), secret.Reveal(), base)
+		fmt.Fprintf(output, firstKeyText, secret.Reveal(), secret.Reveal(), base)
 	}
 	return nil
 }

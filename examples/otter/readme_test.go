@@ -85,7 +85,7 @@ func TestReadme(t *testing.T) {
 		if !strings.Contains(s.command, readmeBase) {
 			continue
 		}
-		command := exec.CommandContext(ctx, "bash", "-c", strings.ReplaceAll(s.command, readmeBase, base)) //nolint:gosec // ours
+		command := exec.CommandContext(ctx, "bash", "-c", strings.ReplaceAll(s.command, readmeBase, base))
 		got, err := command.Output()
 		require.NoError(t, err, s.command)
 		require.Equal(t, strings.TrimSpace(s.output), strings.TrimSpace(string(got)), s.command)

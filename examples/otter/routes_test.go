@@ -2,7 +2,6 @@ package main
 
 import (
 	"net/http"
-	"strings"
 	"testing"
 
 	"github.com/go-chi/chi/v5"
@@ -36,5 +35,5 @@ func TestEveryRouteRequires(t *testing.T) {
 	noted := &found{TB: t}
 	apikeytest.Routes(noted, router, "/health")
 	require.Len(t, noted.complaints, 1)
-	require.True(t, strings.Contains(noted.complaints[0], "neither requires"))
+	require.Contains(t, noted.complaints[0], "neither requires")
 }

@@ -14,12 +14,12 @@ import (
 func openStore(ctx context.Context, name string) (apikey.Store, func() error, error) {
 	kind, rest, _ := strings.Cut(name, ":")
 	switch {
-	case kind == "memory" && rest == "":
+	case name == "memory:":
 		return apikey.NewMemoryStore(), func() error { return nil }, nil
 	case kind == "sqlite" && rest != "":
 		store, err := sqlite.Open(ctx, rest)
 		if err != nil {
-			return nil, nil, err
+			return nil, nil, fmt.Errorf("-store %q: %w; legal are memory: and sqlite:FILE", name, err)
 		}
 		return store, store.Close, nil
 	}
