@@ -81,10 +81,10 @@ func TestAnswers(t *testing.T) {
 		challenge string
 		body      string // plain text, or the problem's detail
 	}{
-		{"no key", apikey.Overrides{}, "", 401, challenge, "No API key was given. Pass it as header X-Apikey, or query parameter key, or form value key, or JSON root property API_Key."},
+		{"no key", apikey.Overrides{}, "", 401, challenge, "No API key was given. Pass it as header X-ApiKey, or query parameter key, or form value key, or JSON root property API_Key."},
 		{"unknown key", apikey.Overrides{}, "unknown", 401, challenge, "The API key is not valid."},
 		{"weaker key", apikey.Overrides{}, "weaker", 403, "", "The API key lacks what this action needs: jobs:trigger."},
-		{"no key, feed", feed, "", 401, basic, "No API key was given. Pass it as header X-Apikey, or HTTP Basic password of user api."},
+		{"no key, feed", feed, "", 401, basic, "No API key was given. Pass it as header X-ApiKey, or HTTP Basic password of user api."},
 		{"unknown key, feed", feed, "unknown", 401, basic, "The API key is not valid."},
 		{"weaker key, feed", feed, "weaker", 403, "", "The API key lacks what this action needs: jobs:trigger."},
 		{"no key, Otter", otter, "", 403, "", sentence},

@@ -13,6 +13,9 @@ import (
 // come by other ways than an HTTP request; for those there is [Authority.Check].
 // The error is an [*Error].
 func (a *Authority) Authenticate(ctx context.Context, text string) (*Key, error) {
+	if a.closed.Load() {
+		return nil, a.refuse(&failure{reason: ErrShutdown})
+	}
 	key, f := a.authenticate(ctx, text, time.Now())
 	if f != nil {
 		return nil, a.refuse(f)
@@ -31,11 +34,11 @@ func (c *core) authenticate(ctx context.Context, text string, now time.Time) (*K
 	case !isKeyText(text) || isMistyped(text):
 		return nil, &failure{reason: ErrMalformedKey}
 	}
-	newest := Digest{}
-	for i, d := range c.digesters {
-		digest := d.digest(text)
-		if i == 0 {
-			newest = digest
+	newest := c.digesters[0].digest(text)
+	for i := range c.tries() {
+		digest := newest
+		if 0 < i && i < len(c.digesters) {
+			digest = c.digesters[i].digest(text)
 		}
 		key, credential, err := c.find(ctx, digest)
 		switch {
@@ -54,6 +57,16 @@ func (c *core) authenticate(ctx context.Context, text string, now time.Time) (*K
 		return key, nil
 	}
 	return nil, &failure{reason: ErrUnknownKey}
+}
+
+// tries returns how often a key is looked for: under each pepper, and where there
+// are several under the newest again, to which another node may have moved the key
+// since.
+func (c *core) tries() int {
+	if len(c.digesters) == 1 {
+		return 1
+	}
+	return len(c.digesters) + 1
 }
 
 // refusalOf says why the key, found by that credential, opens nothing now.
@@ -138,29 +151,36 @@ func (c *core) lookup(ctx context.Context, digest Digest) (*Key, error) {
 	}
 }
 
-// An alarm tells the operator, once a second at most: what goes wrong for one
-// request mostly does for thousands.
+// An alarm tells the operator, of each kind of trouble once a second at most: what
+// goes wrong for one request mostly does for thousands.
 type alarm struct {
 	logger *slog.Logger
 	mu     sync.Mutex
+	kinds  map[string]alarmKind
+}
+
+type alarmKind struct {
 	last   time.Time
-	silent int
+	silent int // times it was not told since
 }
 
 func (a *alarm) raise(msg string, args ...any) {
-	if silent, due := a.due(); due {
+	if silent, due := a.due(msg); due {
 		a.logger.Error("apikey: "+msg, append(args, "suppressed", silent)...) //nolint:sloglint // callers pass constants
 	}
 }
 
-// due reports whether it is time to speak again, and how often that was withheld.
-func (a *alarm) due() (silent int, due bool) {
+// due reports whether it is time to tell of this kind again, and how often that
+// was withheld.
+func (a *alarm) due(kind string) (silent int, due bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if time.Since(a.last) < time.Second {
-		a.silent++
-		return 0, false
+	now, k := time.Now(), a.kinds[kind]
+	if due = now.Sub(k.last) >= time.Second; due {
+		silent, k = k.silent, alarmKind{last: now}
+	} else {
+		k.silent++
 	}
-	silent, a.silent, a.last = a.silent, 0, time.Now()
-	return silent, true
+	a.kinds[kind] = k
+	return silent, due
 }

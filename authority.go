@@ -195,7 +195,7 @@ func New(ctx context.Context, store Store, opts *Options) (*Authority, error) {
 		lookups: make(chan struct{}, o.MaxLookups),
 	}
 	c.budget.limit = o.BodyBudget
-	c.alarm.logger = o.Logger
+	c.alarm.logger, c.alarm.kinds = o.Logger, map[string]alarmKind{}
 	c.memory, _ = store.(*MemoryStore)
 	c.managed, _ = store.(ManagedStore)
 	for _, p := range o.Peppers {
@@ -265,5 +265,5 @@ func (a *Authority) Managed() error {
 // could not be written; calling it again tries again.
 func (a *Authority) Shutdown(ctx context.Context) error {
 	a.closed.Store(true)
-	return a.uses.flush(ctx)
+	return a.uses.close(ctx)
 }

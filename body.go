@@ -84,9 +84,10 @@ func (a *Authority) extractBody(w http.ResponseWriter, r *http.Request) (present
 
 // isFormParsed reports whether an earlier handler has called ParseForm and so
 // consumed an urlencoded body. ParseForm sets PostForm for every method, and
-// reads the body for these.
+// reads the body for these. It may have been another one then: hosts let a form
+// field override it.
 func isFormParsed(r *http.Request) bool {
-	return r.PostForm != nil &&
+	return len(r.PostForm) > 0 || r.PostForm != nil &&
 		(r.Method == http.MethodPost || r.Method == http.MethodPut || r.Method == http.MethodPatch)
 }
 

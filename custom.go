@@ -14,6 +14,8 @@ const (
 	// strongBits is the strength from which NIST SP 800-63B asks for no slow
 	// hash.
 	strongBits = 112
+	// advisedLength is how many random letters and digits hardly ever seem weak.
+	advisedLength = 24
 )
 
 // A CustomPolicy decides whether an administrator may choose text as a key.
@@ -25,7 +27,7 @@ type CustomPolicy func(ctx context.Context, text Secret, weak bool) error
 func RefuseWeak(_ context.Context, _ Secret, weak bool) error {
 	if weak {
 		return fmt.Errorf("the key can be guessed: choose at least %d random letters and digits, or let one be generated",
-			int(math.Ceil(strongBits/math.Log2(float64(len(base62)))))+1)
+			advisedLength)
 	}
 	return nil
 }
@@ -87,39 +89,38 @@ var wellKnown = map[string]bool{
 
 // estimateBits is a low estimate of a text's strength. A character is worth the
 // logarithm of the number of characters in the classes that the text uses, with
-// three deductions: one that repeats the one before it or stands next to it in
-// code ("aaaa", "1234", "dcba") is worth nothing; from its fourth on, a letter in
-// a run of letters of one case is worth two bits, as in a word; and a text that
-// uses few different characters is worth no more per character than their number
-// allows.
+// three deductions. One that repeats the one before it, or stands next to it in
+// code ("aaaa", "1234", "dcba"), is worth nothing. So is one that ends three
+// characters which stood in the text before ("secret-secret-secret"). And from its
+// fourth on, a letter in a run of letters of one case is worth two bits, as in a
+// word.
 func estimateBits(text string) float64 {
 	var (
-		classes  [5]bool
-		distinct = map[rune]bool{}
-		prev     rune
-		run      int
-		full     int // characters worth their class
-		wordy    int // letters in words
+		classes [5]bool
+		seen    = map[[3]rune]bool{}
+		last    [3]rune
+		run     int
+		full    int // characters worth their class
+		wordy   int // letters in words
 	)
 	for _, r := range text {
 		class := classOf(r)
 		classes[class] = true
-		distinct[r] = true
-		if class <= classUpper && class == classOf(prev) {
-			run++
-		} else {
+		if run++; class > classUpper || class != classOf(last[2]) {
 			run = 1
 		}
-		switch step := r - prev; {
-		case prev != 0 && -1 <= step && step <= 1:
+		step := r - last[2]
+		last = [3]rune{last[1], last[2], r}
+		switch {
+		case -1 <= step && step <= 1, seen[last]:
 		case class <= classUpper && run > 3:
 			wordy++
 		default:
 			full++
 		}
-		prev = r
+		seen[last] = true
 	}
-	perChar := math.Min(math.Log2(poolSize(classes)), math.Log2(float64(len(distinct)))+1)
+	perChar := math.Log2(poolSize(classes))
 	return float64(full)*perChar + float64(wordy)*math.Min(2, perChar)
 }
 

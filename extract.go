@@ -12,11 +12,19 @@ import (
 )
 
 // A Source is one way in which a request may carry a key. Sources are made by
-// the From functions and can be compared with ==.
+// the From functions.
 type Source struct {
 	kind sourceKind
-	name string // of the header (canonical), pair or property, or the Basic user
+	// name is of the header (canonical), pair or property, or of the Basic user.
+	name string
+	// spelt is the name as the host wrote it, for clients to read.
+	spelt string
 }
+
+// same reports whether two sources stand in the same place.
+func (s Source) same(o Source) bool { return s.kind == o.kind && s.name == o.name }
+
+func contains(sources []Source, s Source) bool { return slices.ContainsFunc(sources, s.same) }
 
 type sourceKind uint8
 
@@ -32,24 +40,24 @@ const (
 
 // FromHeader takes the key from the request header of that name, in any case.
 func FromHeader(name string) Source {
-	return Source{sourceHeader, textproto.CanonicalMIMEHeaderKey(name)}
+	return Source{sourceHeader, textproto.CanonicalMIMEHeaderKey(name), name}
 }
 
 // FromQuery takes the key from the query parameter of exactly that name. Keys in
 // URLs end up in the logs of whatever stands between client and server.
-func FromQuery(name string) Source { return Source{sourceQuery, name} }
+func FromQuery(name string) Source { return Source{sourceQuery, name, name} }
 
 // FromForm takes the key from the pair of exactly that name in a body of type
 // application/x-www-form-urlencoded.
-func FromForm(name string) Source { return Source{sourceForm, name} }
+func FromForm(name string) Source { return Source{sourceForm, name, name} }
 
 // FromJSON takes the key from the property of exactly that name at the root of a
 // body of type application/json.
-func FromJSON(name string) Source { return Source{sourceJSON, name} }
+func FromJSON(name string) Source { return Source{sourceJSON, name, name} }
 
 // FromBasic takes the key from the password of HTTP Basic authentication (RFC
 // 7617) with that user name. Credentials of other users are not looked at.
-func FromBasic(user string) Source { return Source{sourceBasic, user} }
+func FromBasic(user string) Source { return Source{sourceBasic, user, user} }
 
 // FromBearer takes the key from a Bearer token (RFC 6750).
 func FromBearer() Source { return Source{kind: sourceBearer} }
@@ -65,15 +73,15 @@ func OtterSources() []Source {
 func (s Source) String() string {
 	switch s.kind {
 	case sourceHeader:
-		return "header " + s.name
+		return "header " + s.spelt
 	case sourceQuery:
-		return "query parameter " + s.name
+		return "query parameter " + s.spelt
 	case sourceForm:
-		return "form value " + s.name
+		return "form value " + s.spelt
 	case sourceJSON:
-		return "JSON root property " + s.name
+		return "JSON root property " + s.spelt
 	case sourceBasic:
-		return "HTTP Basic password of user " + s.name
+		return "HTTP Basic password of user " + s.spelt
 	case sourceBearer:
 		return "Bearer token"
 	}
@@ -103,7 +111,7 @@ func (s Source) validate() error {
 		return errors.New("apikey: a zero Source; use FromHeader, FromQuery, FromForm, FromJSON, FromBasic or FromBearer")
 	case sourceHeader:
 		if !isToken(s.name) || slices.Contains(ownHeaders, s.name) {
-			return fmt.Errorf("apikey: FromHeader(%q): not a header name that can carry a key", s.name)
+			return fmt.Errorf("apikey: FromHeader(%q): not a header name that can carry a key", s.spelt)
 		}
 	case sourceQuery, sourceForm:
 		// Names that need no escape leave no doubt about which pair is meant.
@@ -140,7 +148,7 @@ func validateSources(sources []Source) error {
 	json := 0
 	for i, s := range sources {
 		errs = append(errs, s.validate())
-		if slices.Contains(sources[:i], s) {
+		if contains(sources[:i], s) {
 			errs = append(errs, fmt.Errorf("apikey: source %q is listed twice", s))
 		}
 		if s.kind == sourceJSON {

@@ -27,12 +27,7 @@ var ErrBootstrapped = errors.New("apikey: the store holds keys already")
 // nobody can find out later. The error joins a [FieldError] for each mistake in
 // spec, or wraps [ErrNotDelegated].
 func (a *Authority) Issue(ctx context.Context, spec KeySpec) (*Key, Secret, error) {
-	text := generate(a.opts.Prefix)
-	key, err := a.create(ctx, newID(time.Now()), spec, a.generated(text))
-	if err != nil {
-		return nil, Secret{}, err
-	}
-	return key, NewSecret(text), nil
+	return a.create(ctx, newID(time.Now()), spec, a.generated())
 }
 
 // IssueCustom makes a key with a text of the caller's choice: 1 to 256 bytes of
@@ -41,11 +36,8 @@ func (a *Authority) Issue(ctx context.Context, spec KeySpec) (*Key, Secret, erro
 // or normalised. Further errors are those of [Authority.Issue]; one about text
 // names the field key.
 func (a *Authority) IssueCustom(ctx context.Context, spec KeySpec, text string) (*Key, error) {
-	credential, err := a.custom(ctx, text)
-	if err != nil {
-		return nil, errors.Join(err, spec.validate(a.opts.Catalog, nil, time.Now()))
-	}
-	return a.create(ctx, newID(time.Now()), spec, credential)
+	key, _, err := a.create(ctx, newID(time.Now()), spec, newText{text: text})
+	return key, err
 }
 
 // Bootstrap makes the first key of an empty store, of the given text or, where
@@ -62,89 +54,97 @@ func (a *Authority) Bootstrap(ctx context.Context, spec KeySpec, text string) (*
 	if len(some) > 0 {
 		return nil, Secret{}, ErrBootstrapped
 	}
-	if text != "" {
-		credential, err := a.custom(ctx, text)
-		if err != nil {
-			return nil, Secret{}, bootstrapError(err)
-		}
-		key, err := a.create(ctx, bootstrapID, spec, credential)
-		return key, Secret{}, bootstrapError(err)
+	made := newText{text: text}
+	if text == "" {
+		made = a.generated()
 	}
-	text = generate(a.opts.Prefix)
-	key, err := a.create(ctx, bootstrapID, spec, a.generated(text))
-	if err != nil {
-		return nil, Secret{}, bootstrapError(err)
-	}
-	return key, NewSecret(text), nil
-}
-
-// bootstrapError recognises that another node was quicker.
-func bootstrapError(err error) error {
+	key, secret, err := a.create(ctx, bootstrapID, spec, made)
 	if errors.Is(err, ErrExists) || errors.Is(err, ErrInUse) {
-		return ErrBootstrapped
+		err = ErrBootstrapped // another node was quicker
 	}
-	return err
+	return key, secret, err
 }
 
-// generated returns the credential of a generated text.
-func (a *Authority) generated(text string) Credential {
-	return Credential{
-		Digest:    a.digesters[0].digest(text),
-		Hint:      text[len(text)-hintLen:],
-		CreatedAt: storable(time.Now()),
-	}
+// A newText is the text that a key is to get.
+type newText struct {
+	text      string
+	generated bool
 }
 
-// custom returns the credential of a chosen text, if it may be chosen.
-func (a *Authority) custom(ctx context.Context, text string) (Credential, error) {
+func (a *Authority) generated() newText {
+	return newText{text: generate(a.opts.Prefix), generated: true}
+}
+
+// validate says whether the text can be a key at all.
+func (n newText) validate() error {
 	switch {
-	case a.managed == nil:
-		return Credential{}, a.Managed()
-	case !isKeyText(text):
-		return Credential{}, &FieldError{"key", "is not legal: " + errKeyText.Error()}
-	case isMistyped(text):
-		return Credential{}, &FieldError{"key", "is not legal: " + errMistyped.Error()}
+	case n.generated:
+		return nil
+	case !isKeyText(n.text):
+		return &FieldError{Field: "key", Problem: "is not legal: " + errKeyText.Error()}
+	case isMistyped(n.text):
+		return &FieldError{Field: "key", Problem: "is not legal: " + errMistyped.Error()}
 	}
-	weak := isWeak(text)
+	return nil
+}
+
+// secret returns the text, if its owner does not know it.
+func (n newText) secret() Secret {
+	if !n.generated {
+		return Secret{}
+	}
+	return NewSecret(n.text)
+}
+
+// credential returns the credential of a valid text, if the host's policy accepts
+// it and it is not in use. It is asked for only on behalf of those who may make
+// the change, since it tells who else has the text.
+func (a *Authority) credential(ctx context.Context, n newText, now time.Time) (Credential, error) {
+	c := Credential{Digest: a.digesters[0].digest(n.text), CreatedAt: storable(now)}
+	if n.generated {
+		c.Hint = n.text[len(n.text)-hintLen:]
+		return c, nil
+	}
+	c.Weak = isWeak(n.text)
 	if a.opts.CustomPolicy != nil {
-		if err := a.opts.CustomPolicy(ctx, NewSecret(text), weak); err != nil {
-			return Credential{}, &FieldError{"key", "is not accepted: " + err.Error()}
+		if err := a.opts.CustomPolicy(ctx, NewSecret(n.text), c.Weak); err != nil {
+			return c, &FieldError{Field: "key", Problem: "is not accepted: " + err.Error(), cause: err}
 		}
 	}
 	// The store would notice the newest digest only.
 	for _, d := range a.digesters {
-		switch _, err := a.managed.Lookup(ctx, d.digest(text)); {
+		switch _, err := a.managed.Lookup(ctx, d.digest(n.text)); {
 		case err == nil:
-			return Credential{}, ErrInUse
+			return c, ErrInUse
 		case !errors.Is(err, ErrNotFound):
-			return Credential{}, err
+			return c, err
 		}
 	}
-	return Credential{Digest: a.digesters[0].digest(text), Weak: weak, CreatedAt: storable(time.Now())}, nil
+	return c, nil
 }
 
-func (a *Authority) create(ctx context.Context, id string, spec KeySpec, credential Credential) (*Key, error) {
+func (a *Authority) create(ctx context.Context, id string, spec KeySpec, text newText) (*Key, Secret, error) {
 	if err := a.Managed(); err != nil {
-		return nil, err
+		return nil, Secret{}, err
 	}
-	if err := spec.validate(a.opts.Catalog, nil, time.Now()); err != nil {
-		return nil, err
+	now := time.Now()
+	if err := errors.Join(text.validate(), spec.validate(a.opts.Catalog, nil, now)); err != nil {
+		return nil, Secret{}, err
 	}
-	key := &Key{
-		ID:          id,
-		Version:     1,
-		Credentials: []Credential{credential},
-		CreatedAt:   credential.CreatedAt,
-		UpdatedAt:   credential.CreatedAt,
-	}
+	key := &Key{ID: id, Version: 1, CreatedAt: storable(now), UpdatedAt: storable(now)}
 	spec.apply(key)
 	if err := a.delegate(ctx, ActionCreate, nil, key); err != nil {
-		return nil, err
+		return nil, Secret{}, err
 	}
+	credential, err := a.credential(ctx, text, now)
+	if err != nil {
+		return nil, Secret{}, err
+	}
+	key.Credentials = []Credential{credential}
 	if err := a.managed.Create(ctx, key); err != nil {
-		return nil, err
+		return nil, Secret{}, err
 	}
-	return key, nil
+	return key, text.secret(), nil
 }
 
 // Key returns the key with that ID. The error wraps [ErrNotFound] where there is
@@ -163,7 +163,7 @@ func (a *Authority) Keys(ctx context.Context, q Query) ([]*Key, error) {
 	}
 	setDefault(&q.Limit, defaultPage)
 	if q.Limit < 0 {
-		return nil, &FieldError{"limit", "must be at least 1, or 0 for the default"}
+		return nil, &FieldError{Field: "limit", Problem: "must be at least 1, or 0 for the default"}
 	}
 	return a.managed.List(ctx, q)
 }
@@ -189,31 +189,36 @@ func (a *Authority) Update(ctx context.Context, id string, version int64, spec K
 // the overlap, 0 to 30 days; one that an earlier rotation left opens it no more.
 // The error wraps [ErrKeyRevoked] for a revoked key.
 func (a *Authority) Rotate(ctx context.Context, id string, overlap time.Duration) (*Key, Secret, error) {
-	text := generate(a.opts.Prefix)
-	key, err := a.rotate(ctx, id, overlap, a.generated(text))
-	if err != nil {
-		return nil, Secret{}, err
-	}
-	return key, NewSecret(text), nil
+	return a.rotate(ctx, id, overlap, a.generated())
 }
 
 // RotateCustom is [Authority.Rotate] to a text of the caller's choice, to which
 // the rules of [Authority.IssueCustom] apply.
 func (a *Authority) RotateCustom(ctx context.Context, id string, overlap time.Duration, text string) (*Key, error) {
-	credential, err := a.custom(ctx, text)
-	if err != nil {
-		return nil, err
-	}
-	return a.rotate(ctx, id, overlap, credential)
+	key, _, err := a.rotate(ctx, id, overlap, newText{text: text})
+	return key, err
 }
 
-func (a *Authority) rotate(ctx context.Context, id string, overlap time.Duration, credential Credential) (*Key, error) {
+func (a *Authority) rotate(
+	ctx context.Context, id string, overlap time.Duration, text newText,
+) (*Key, Secret, error) {
+	problem := text.validate()
 	if overlap < 0 || overlap > maxOverlap {
-		return nil, &FieldError{"overlap", "must be from 0 to 720 hours"}
+		problem = errors.Join(problem, &FieldError{Field: "overlap", Problem: "must be from 0 to 720 hours"})
 	}
-	return a.change(ctx, id, ActionRotate, func(key *Key, now time.Time) error {
+	if problem != nil {
+		return nil, Secret{}, problem
+	}
+	notRevoked := func(key *Key, _ time.Time) error {
 		if !key.RevokedAt.IsZero() {
 			return fmt.Errorf("apikey: rotating: %w", ErrKeyRevoked)
+		}
+		return nil
+	}
+	replace := func(key *Key, now time.Time) error {
+		credential, err := a.credential(ctx, text, now)
+		if err != nil {
+			return err
 		}
 		before := key.Credentials
 		key.Credentials = []Credential{credential}
@@ -223,7 +228,12 @@ func (a *Authority) rotate(ctx context.Context, id string, overlap time.Duration
 			key.Credentials = append(key.Credentials, last)
 		}
 		return nil
-	})
+	}
+	key, err := a.change(ctx, id, ActionRotate, notRevoked, replace)
+	if err != nil {
+		return nil, Secret{}, err
+	}
+	return key, text.secret(), nil
 }
 
 // Revoke ends the key for good. Its text stays in use, and the key in the list.
@@ -257,18 +267,20 @@ func (a *Authority) Delete(ctx context.Context, id string) error {
 // errUnchanged is what an edit returns that finds nothing to do.
 var errUnchanged = errors.New("apikey: nothing to change")
 
-// change reads the key, lets edit change it and writes it back, again where
-// another change came in between. edit may run several times.
-func (a *Authority) change(
-	ctx context.Context, id string, action Action, edit func(key *Key, now time.Time) error,
-) (*Key, error) {
+// An edit changes a key that was read, or says why not. It may run several times.
+type edit func(key *Key, now time.Time) error
+
+// change reads the key, lets do change it and writes it back, again where
+// another change came in between. What is in then runs only on behalf of an
+// actor who may make the change.
+func (a *Authority) change(ctx context.Context, id string, action Action, do edit, then ...edit) (*Key, error) {
 	for attempt := 1; ; attempt++ {
 		before, err := a.Key(ctx, id)
 		if err != nil {
 			return nil, err
 		}
 		after, now := before.Clone(), time.Now()
-		err = edit(after, now)
+		err = do(after, now)
 		if err != nil && !errors.Is(err, errUnchanged) {
 			return nil, err
 		}
@@ -277,6 +289,11 @@ func (a *Authority) change(
 		}
 		if errors.Is(err, errUnchanged) {
 			return before, nil
+		}
+		for _, edit := range then {
+			if err := edit(after, now); err != nil {
+				return nil, err
+			}
 		}
 		after.UpdatedAt = storable(now)
 		err = a.managed.Update(ctx, after)

@@ -2,6 +2,8 @@ package apikey
 
 import (
 	"context"
+	"fmt"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -79,9 +81,11 @@ func (a *Authority) forbidCaching(h http.Header) {
 // without the credential; on failure it is r as it came, its body not yet read.
 // No field of r, nor anything r leads to, is changed, but its Body may have been
 // read. w is used to set a read deadline only, is never written to, and may be
-// nil.
+// nil: that answers to authenticated requests are not to be cached, which Require
+// sees to, is left to the caller.
 //
-// The error is an [*Error], whose Reason errors.Is tells apart.
+// The error is always an [*Error], which errors.AsType[*Error] reaches and whose
+// Reason errors.Is tells apart.
 func (a *Authority) Check(w http.ResponseWriter, r *http.Request, need Need) (*http.Request, error) {
 	if err := need.validate(a.opts.Catalog); err != nil {
 		return r, a.refuse(&failure{reason: ErrUndeclared, cause: err})
@@ -125,7 +129,7 @@ func (a *Authority) check(w http.ResponseWriter, r *http.Request, need Need) (*h
 // recheck decides on a key that an outer guard has found.
 func (a *Authority) recheck(id *identity, need Need) *Error {
 	f := a.authorize(id.key, need)
-	if !slices.ContainsFunc(id.via, func(s Source) bool { return slices.Contains(a.sources, s) }) {
+	if !slices.ContainsFunc(id.via, func(s Source) bool { return contains(a.sources, s) }) {
 		f = &failure{reason: ErrSourceRefused}
 	}
 	if f != nil {
@@ -181,6 +185,10 @@ func (id *identity) Value(key any) any {
 	}
 	return id.Context.Value(key)
 }
+
+// Format writes a name for every verb: a context that is printed must not show the
+// digests of the key inside.
+func (id *identity) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "apikey context") }
 
 func identityOf(ctx context.Context, key any) *identity {
 	id, _ := ctx.Value(key).(*identity)

@@ -47,7 +47,8 @@ type Entry struct {
 // A Catalog lists the permissions that a server knows, in the order in which an
 // administration page shows them. Routes and new grants may name its entries
 // and the categories of its entries. A key that holds a category holds every
-// action in it; apart from Full entries nothing else implies anything.
+// action in it but full control; apart from Full entries nothing else implies
+// anything.
 type Catalog []Entry
 
 // OtterCatalog returns a new Catalog of Otter's permissions and the library's
@@ -132,7 +133,7 @@ func (c Catalog) list() string {
 func (c Catalog) grants(held []Permission, need Permission) bool {
 	category := need.Category()
 	for _, h := range held {
-		if (h == need || h == category) && c.knows(h) || c.full(h) {
+		if c.full(h) || h == need && c.knows(h) || h == category && c.knows(h) && !c.full(need) {
 			return true
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -76,17 +77,23 @@ func storable(t time.Time) time.Time {
 type FieldError struct {
 	Field   string
 	Problem string
+
+	cause error
 }
 
 // Error returns the field and the problem.
 func (e *FieldError) Error() string { return "apikey: " + e.Field + " " + e.Problem }
+
+// Unwrap returns the error of the host's policy where that found the mistake, or
+// nil.
+func (e *FieldError) Unwrap() error { return e.cause }
 
 // validate reports every mistake in the spec of a key that is, or before was
 // nil, will be. What before has already may stay.
 func (s KeySpec) validate(c Catalog, before *Key, now time.Time) error {
 	var errs []error
 	fail := func(field, format string, args ...any) {
-		errs = append(errs, &FieldError{field, fmt.Sprintf(format, args...)})
+		errs = append(errs, &FieldError{Field: field, Problem: fmt.Sprintf(format, args...)})
 	}
 	line := func(field, text string, limit int) {
 		if !isLine(text) || utf8.RuneCountInString(text) > limit {
@@ -95,14 +102,14 @@ func (s KeySpec) validate(c Catalog, before *Key, now time.Time) error {
 	}
 	line("name", s.Name, maxName)
 	line("subject", s.Subject, maxName)
-	if !utf8.ValidString(s.Description) || utf8.RuneCountInString(s.Description) > maxDescription {
-		fail("description", "must have at most %d characters of UTF-8", maxDescription)
+	if !isText(s.Description) || utf8.RuneCountInString(s.Description) > maxDescription {
+		fail("description", "must have at most %d characters of UTF-8, none of them NUL", maxDescription)
 	}
 	if int(s.Logging) >= len(loggingNames) {
 		fail("logging", "must be one of %s", legalLogging())
 	}
 	if size, ok := metadataSize(s.Metadata); !ok || size > maxMetadata {
-		fail("metadata", "must have at most %d bytes of UTF-8, names and values together", maxMetadata)
+		fail("metadata", "must have at most %d bytes of UTF-8 without NUL, names and values together", maxMetadata)
 	}
 	if problem := s.expiryProblem(before, now); problem != "" {
 		fail("expiresAt", "%s", problem)
@@ -147,9 +154,12 @@ func isLine(s string) bool {
 	return utf8.ValidString(s)
 }
 
+// isText reports whether every store can keep s: PostgreSQL has no NUL.
+func isText(s string) bool { return utf8.ValidString(s) && strings.IndexByte(s, 0) < 0 }
+
 func metadataSize(m map[string]string) (size int, ok bool) {
 	for name, value := range m {
-		if !utf8.ValidString(name) || !utf8.ValidString(value) {
+		if !isText(name) || !isText(value) {
 			return 0, false
 		}
 		size += len(name) + len(value)

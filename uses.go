@@ -20,16 +20,17 @@ const (
 type useBatch struct {
 	recorder UseRecorder // nil: nothing is gathered
 	alarm    *alarm
+	writing  chan struct{} // holds an element while a batch is written
 
-	writing sync.Mutex // held while a batch is written
-
-	mu    sync.Mutex
-	uses  map[string]Use
-	timer *time.Timer // runs while uses wait
+	mu     sync.Mutex
+	uses   map[string]Use
+	timer  *time.Timer // runs while uses wait
+	closed bool        // no timer is started any more
 }
 
 func (b *useBatch) start(recorder UseRecorder, alarm *alarm) {
-	b.recorder, b.alarm, b.uses = recorder, alarm, map[string]Use{}
+	b.recorder, b.alarm = recorder, alarm
+	b.uses, b.writing = map[string]Use{}, make(chan struct{}, 1)
 }
 
 // note notes that a key was used by the credential with the digest from, which
@@ -42,26 +43,28 @@ func (b *useBatch) note(id string, at time.Time, from, newest Digest) {
 	if from != newest {
 		use.From, use.To = from, newest
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.merge(use)
-	if b.timer == nil {
-		b.timer = time.AfterFunc(useInterval, b.flushInTime)
-	}
+	b.add(use)
 }
 
-// merge keeps the latest time, and the move of a credential if one is due. The
-// caller holds mu.
-func (b *useBatch) merge(use Use) {
-	if waiting, ok := b.uses[use.KeyID]; ok {
-		if waiting.At.After(use.At) {
-			use.At = waiting.At
+// add merges uses into those that wait: the latest time counts, and a move of a
+// credential that is due stays so.
+func (b *useBatch) add(uses ...Use) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, use := range uses {
+		if waiting, ok := b.uses[use.KeyID]; ok {
+			if waiting.At.After(use.At) {
+				use.At = waiting.At
+			}
+			if use.To == (Digest{}) {
+				use.From, use.To = waiting.From, waiting.To
+			}
 		}
-		if use.To == (Digest{}) {
-			use.From, use.To = waiting.From, waiting.To
-		}
+		b.uses[use.KeyID] = use
 	}
-	b.uses[use.KeyID] = use
+	if b.timer == nil && !b.closed {
+		b.timer = time.AfterFunc(useInterval, b.flushInTime)
+	}
 }
 
 func (b *useBatch) flushInTime() {
@@ -72,10 +75,40 @@ func (b *useBatch) flushInTime() {
 	}
 }
 
-// flush writes what waits. What could not be written waits on.
-func (b *useBatch) flush(ctx context.Context) (err error) {
-	b.writing.Lock()
-	defer b.writing.Unlock()
+// close writes what waits, and ends the writing now and then.
+func (b *useBatch) close(ctx context.Context) error {
+	b.mu.Lock()
+	b.closed = true
+	b.mu.Unlock()
+	return b.flush(ctx)
+}
+
+// flush writes what waits. What could not be written waits on. It returns in time
+// also where the store does not.
+func (b *useBatch) flush(ctx context.Context) error {
+	if b.recorder == nil {
+		return nil
+	}
+	select {
+	case b.writing <- struct{}{}:
+	case <-ctx.Done():
+		return fmt.Errorf("apikey: recording last uses: an earlier batch is still being written: %w", ctx.Err())
+	}
+	written := make(chan error, 1)
+	go func() {
+		err := b.write(ctx)
+		<-b.writing
+		written <- err
+	}()
+	select {
+	case err := <-written:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("apikey: recording last uses: %w", ctx.Err())
+	}
+}
+
+func (b *useBatch) write(ctx context.Context) (err error) {
 	batch := b.take()
 	if len(batch) == 0 {
 		return nil
@@ -85,7 +118,7 @@ func (b *useBatch) flush(ctx context.Context) (err error) {
 			err = errPanicked
 		}
 		if err != nil {
-			b.putBack(batch)
+			b.add(batch...)
 		}
 	}()
 	if err := b.recorder.RecordUses(ctx, batch); err != nil {
@@ -102,17 +135,9 @@ func (b *useBatch) take() []Use {
 		b.timer = nil
 	}
 	batch := slices.Collect(maps.Values(b.uses))
+	for i := range batch {
+		batch[i].At = storable(batch[i].At)
+	}
 	clear(b.uses)
 	return batch
-}
-
-func (b *useBatch) putBack(batch []Use) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for _, use := range batch {
-		b.merge(use)
-	}
-	if b.timer == nil {
-		b.timer = time.AfterFunc(useInterval, b.flushInTime)
-	}
 }

@@ -133,25 +133,63 @@ func TestConsumerOfNested(t *testing.T) {
 
 var goBlocks = regexp.MustCompile("(?s)```go\n(.*?)```")
 
-// snippet is a file around a block of statements, which may use these names.
-const snippet = `package snippets
+const (
+	// statements is a file around a block of statements, which may use these names.
+	statements = `package snippets
 
 import (
 	"context"
 	"net/http"
+	"testing"
 
 	"github.com/go-chi/chi/v5"
 
 	"github.com/seed-be062aaa/apikey"
+	"github.com/seed-be062aaa/apikey/apikeytest"
 )
 
-func _(ctx context.Context, store apikey.Store, auth *apikey.Authority, r chi.Router, npm http.Handler) {
-	var err error
-	{
-%s	}
-	_ = err
-}
+var (
+	ctx    context.Context
+	store  apikey.Store
+	auth   *apikey.Authority
+	r      chi.Router
+	router chi.Router
+	npm    http.Handler
+	err    error
+	req    *http.Request
+	t      *testing.T
+	open   func(*testing.T) apikey.Store
+	_      = apikeytest.WithKey
+)
+
+func _() {
+%s}
 `
+	// declarations is a file around a block of types and functions.
+	declarations = `package snippets
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+
+	"github.com/seed-be062aaa/apikey"
+)
+
+%s`
+)
+
+// asFile makes a block of the README a file of its own.
+func asFile(block string) string {
+	switch {
+	case strings.HasPrefix(block, "package "):
+		return block
+	case strings.HasPrefix(block, "type "):
+		return fmt.Sprintf(declarations, block)
+	default:
+		return fmt.Sprintf(statements, strings.ReplaceAll(block, "auth, err :=", "auth, err ="))
+	}
+}
 
 // TestReadmeVets: every Go block of the README is a program, or statements, that
 // a consumer can compile.
@@ -164,11 +202,7 @@ func TestReadmeVets(t *testing.T) {
 	for i, block := range blocks {
 		dir := fmt.Sprintf("block%d", i)
 		require.NoError(t, os.Mkdir(filepath.Join(c.dir, dir), 0o755))
-		text := block[1]
-		if !strings.HasPrefix(text, "package ") {
-			text = fmt.Sprintf(snippet, strings.ReplaceAll(text, "auth, err :=", "auth, err ="))
-		}
-		c.write(filepath.Join(dir, "block.go"), text)
+		c.write(filepath.Join(dir, "block.go"), asFile(block[1]))
 	}
 	c.run("mod", "tidy")
 	c.run("vet", "./...")

@@ -1,0 +1,25 @@
+package apikey
+
+import (
+	"context"
+	"time"
+)
+
+// What the tests of package apikey_test reach of the inside.
+
+const (
+	Base62    = base62
+	MaxPrefix = maxPrefix
+)
+
+var (
+	IsKeyText    = isKeyText
+	IsMistyped   = isMistyped
+	IsWeak       = isWeak
+	EstimateBits = estimateBits
+)
+
+// FlushUses writes the last uses that wait, as the timer does.
+func (a *Authority) FlushUses(ctx context.Context) error { return a.uses.flush(ctx) }
+
+func NewID(now time.Time) string { return newID(now) }
