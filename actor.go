@@ -8,17 +8,21 @@ import (
 	"slices"
 )
 
-// An Actor is who manages keys. It rides in the context, see [WithActor]; a
-// context without one belongs to the host's own code, which may do all.
+// An Actor is who manages keys. It rides in the context, see [WithActor]. In the
+// context of a request that the same Authority has let through, the key of that
+// request acts, see [ActorOf]. Any other context belongs to the host's own code,
+// which may do all.
 //
 // By default an actor who lacks full control
 //   - grants only permissions that it holds,
 //   - edits, rotates, revokes and deletes only keys that hold no more than it,
 //   - sets Subject to its own or to nobody,
 //   - neither rotates a key of another's Subject, which would hand it that
-//     user's identity, nor raises its Logging nor edits its Metadata.
+//     user's identity, nor changes that Subject, nor raises its Logging, nor
+//     edits its Metadata.
 //
-// The zero Actor holds nothing.
+// Lifetimes are not delegated: who holds a key that expires tomorrow may make one
+// that does not. The zero Actor holds nothing.
 type Actor struct {
 	// ID identifies the actor for good, for example "user:17". A key that acts
 	// has "key:" and its ID.
@@ -39,8 +43,8 @@ func WithActor(ctx context.Context, actor Actor) context.Context {
 	return context.WithValue(ctx, actorKey{}, actor)
 }
 
-// ActorFromContext returns the actor of ctx. ok is false where there is none, and
-// the host's own code acts.
+// ActorFromContext returns the actor that [WithActor] put into ctx. ok is false
+// where there is none.
 func ActorFromContext(ctx context.Context) (actor Actor, ok bool) {
 	actor, ok = ctx.Value(actorKey{}).(Actor)
 	return actor, ok
@@ -84,6 +88,9 @@ type DelegationPolicy func(ctx context.Context, d Delegation) error
 // delegate decides whether the actor in ctx may turn before into after.
 func (a *Authority) delegate(ctx context.Context, action Action, before, after *Key) error {
 	actor, ok := ActorFromContext(ctx)
+	if id := identityOf(ctx, a.core); !ok && id != nil {
+		actor, ok = ActorOf(*id.key.Clone()), true
+	}
 	if !ok {
 		return nil
 	}
@@ -93,10 +100,10 @@ func (a *Authority) delegate(ctx context.Context, action Action, before, after *
 	}
 	d := Delegation{Actor: actor, Action: action, Err: err}
 	if before != nil {
-		d.Before = before.Clone()
+		d.Before = before.withoutDigests()
 	}
 	if after != nil {
-		d.After = after.Clone()
+		d.After = after.withoutDigests()
 	}
 	if err = a.opts.Delegation(ctx, d); err != nil && !errors.Is(err, ErrNotDelegated) {
 		err = fmt.Errorf("%w: %w", ErrNotDelegated, err)
@@ -123,6 +130,8 @@ func (a *Authority) judge(actor Actor, action Action, before, after *Key) error 
 		return nil
 	}
 	switch {
+	case action == ActionUpdate && after.Subject != before.Subject:
+		return fmt.Errorf("%w: subject may not be changed on a key that acts for another user", ErrNotDelegated)
 	case action == ActionRotate:
 		return fmt.Errorf("%w: the key acts for another user", ErrNotDelegated)
 	case action == ActionUpdate && after.Logging&^before.Logging != 0:

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -77,11 +78,15 @@ func OtterErrors(w http.ResponseWriter, _ *http.Request, err *Error) {
 func challenges(sources []Source, realm string) (values []string, httpAuth bool) {
 	quoted := `realm="` + realm + `"`
 	for _, s := range sources {
+		challenge := ""
 		switch s.kind {
 		case sourceBasic:
-			values = append(values, "Basic "+quoted+`, charset="UTF-8"`)
+			challenge = "Basic " + quoted + `, charset="UTF-8"`
 		case sourceBearer:
-			values = append(values, "Bearer "+quoted)
+			challenge = "Bearer " + quoted
+		}
+		if challenge != "" && !slices.Contains(values, challenge) {
+			values = append(values, challenge)
 		}
 	}
 	if len(values) > 0 {

@@ -169,7 +169,7 @@ func TestCacheHeaders(t *testing.T) {
 	})
 	h = get(outer)
 	require.Equal(t, []string{"Origin", "X-Apikey"}, h["Vary"])
-	require.Equal(t, []string{"private"}, h["Cache-Control"])
+	require.Equal(t, []string{"private, no-store"}, h["Cache-Control"], "what stood there before the key was known goes")
 
 	plain, err := apikey.New(t.Context(), apikey.NewMemoryStore(), &apikey.Options{NoCacheHeaders: true})
 	require.NoError(t, err)

@@ -68,7 +68,8 @@ type Key struct {
 	Version int64 `json:"version"`
 	// Credentials are the texts that open the key, the newest first: one, or
 	// two while a rotation overlaps. They stay out of JSON and XML, and out of
-	// what [FromContext] returns.
+	// what [FromContext] returns. Between an Authority and its store they have
+	// digests; in the keys that an Authority returns they have none.
 	Credentials []Credential `json:"-" xml:"-"`
 }
 
@@ -124,6 +125,16 @@ func (k *Key) Clone() *Key {
 	c.Credentials = slices.Clone(k.Credentials)
 	c.Metadata = maps.Clone(k.Metadata)
 	return &c
+}
+
+// withoutDigests returns a copy of the key for the host, who has no use for its
+// digests, but might print them.
+func (k *Key) withoutDigests() *Key {
+	c := k.Clone()
+	for i := range c.Credentials {
+		c.Credentials[i].Digest = Digest{}
+	}
+	return c
 }
 
 // credential returns the key's credential with digest d, or nil. The comparison

@@ -35,8 +35,11 @@ type Options struct {
 	// flagged.
 	CustomPolicy CustomPolicy
 	// Peppers make digests, the first one all new ones. Keys from under the
-	// others still open, and move to the first as they are used. Default: plain
-	// SHA-256, which is safe for generated keys.
+	// others still open, and move to the first as they are used. Several nodes
+	// change to a new pepper in two steps: first all of them accept it, {old, new},
+	// then all of them prefer it, {new, old}. Once the old one is left out, keys
+	// that were not used in between are unknown. Default: plain SHA-256, which is
+	// safe for generated keys.
 	Peppers []Pepper
 	// Delegation may allow or forbid more to those who manage keys. Default: the
 	// rules stated at [Actor].
@@ -146,7 +149,11 @@ func validateRealm(realm string) error {
 
 // An Authority decides which requests are served: it finds the key that a
 // request carries, looks it up in its store, and compares what the key may do
-// with what the route needs. It also manages the keys of a [ManagedStore].
+// with what the route needs.
+//
+// It also manages the keys of a [ManagedStore]: the methods that do return an
+// error that wraps [errors.ErrUnsupported] where the store is none, and those that
+// change something judge the [Actor] in their context.
 //
 // It is safe for concurrent use. Several may share a process, and several
 // processes a store.

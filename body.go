@@ -24,6 +24,7 @@ type searchedBody struct {
 	data  []byte
 	whole bool // data is all there is
 	// parsed: the form was read by an earlier handler, and stands in r.PostForm.
+	// There is data all the same if that handler has put the body back.
 	parsed bool
 	source Source
 	member jsonMember // where source is a JSON property
@@ -31,13 +32,16 @@ type searchedBody struct {
 
 // request returns r with a body that reads as r's did before it was searched.
 func (b *searchedBody) request(r *http.Request) *http.Request {
-	if b == nil || b.parsed {
+	if b == nil || b.spent() {
 		return r
 	}
 	replayed := *r
 	replayed.Body = b.reader(r.Body)
 	return &replayed
 }
+
+// spent reports whether the form is parsed and its body gone.
+func (b *searchedBody) spent() bool { return b.parsed && len(b.data) == 0 }
 
 // reader returns a body that reads as what was read of body, and then its rest.
 func (b *searchedBody) reader(body io.ReadCloser) io.ReadCloser {
@@ -61,11 +65,9 @@ func (a *Authority) extractBody(w http.ResponseWriter, r *http.Request) (present
 	}
 	body := &searchedBody{parsed: kind == sourceForm && isFormParsed(r)}
 	found.body = body
-	if !body.parsed {
-		body.data, body.whole, f = a.readBody(w, r)
-		if f != nil {
-			return found, f
-		}
+	body.data, body.whole, f = a.readBody(w, r, body.parsed)
+	if f != nil && !body.spent() {
+		return found, f
 	}
 	for i, s := range a.sources {
 		if s.kind != kind {
@@ -94,15 +96,14 @@ func isFormParsed(r *http.Request) bool {
 // find returns what the body holds for s.
 func (b *searchedBody) find(s Source, r *http.Request) (string, *failure) {
 	b.source = s
-	switch {
-	case b.parsed:
-		return oneOf(r.PostForm[s.name])
-	case s.kind == sourceForm:
-		text, f := findPair(asString(b.data), s.name)
-		return strings.Clone(text), f
-	default:
+	if s.kind == sourceJSON {
 		return b.findJSON()
 	}
+	text, f := findPair(asString(b.data), s.name)
+	if b.parsed && f == nil {
+		return oneOf(append([]string{strings.Clone(text)}, r.PostForm[s.name]...))
+	}
+	return strings.Clone(text), f
 }
 
 // asString returns b's bytes as a string that must not outlive a change of them.
@@ -208,11 +209,19 @@ const firstRead = 4 << 10
 
 // readBody reads the body to its end, within the limits of size, time, and the
 // bytes that all requests together may have waiting. What it read is returned
-// with a failure too. The caller gives it back to the budget.
-func (a *Authority) readBody(w http.ResponseWriter, r *http.Request) (data []byte, whole bool, f *failure) {
-	if r.ContentLength > a.opts.MaxBody {
+// with a failure too. The caller gives it back to the budget. Of a body that was
+// read before, the declared length says nothing.
+func (a *Authority) readBody(
+	w http.ResponseWriter, r *http.Request, before bool,
+) (data []byte, whole bool, f *failure) {
+	if r.ContentLength > a.opts.MaxBody && !before {
 		return nil, false, &failure{reason: ErrBodyTooLong}
 	}
+	defer func() {
+		if !whole && f == nil { // the body panicked, and nobody else will give it back
+			a.budget.give(len(data))
+		}
+	}()
 	deadline := a.setDeadline(w, r)
 	size := int64(firstRead)
 	if r.ContentLength > 0 {

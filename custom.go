@@ -15,7 +15,7 @@ const (
 	// hash.
 	strongBits = 112
 	// advisedLength is how many random letters and digits hardly ever seem weak.
-	advisedLength = 24
+	advisedLength = 28
 )
 
 // A CustomPolicy decides whether an administrator may choose text as a key.

@@ -2,6 +2,7 @@ package apikey
 
 import (
 	"net/http"
+	"slices"
 	"time"
 )
 
@@ -143,7 +144,7 @@ func (a *Authority) refuse(f *failure) *Error {
 	}
 	switch e.Status {
 	case http.StatusUnauthorized:
-		e.Challenges = a.challenges
+		e.Challenges = slices.Clone(a.challenges)
 	case http.StatusServiceUnavailable:
 		e.RetryAfter = retryAfter
 	}

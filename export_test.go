@@ -22,4 +22,7 @@ var (
 // FlushUses writes the last uses that wait, as the timer does.
 func (a *Authority) FlushUses(ctx context.Context) error { return a.uses.flush(ctx) }
 
+// Stored returns the key as the store has it, digests included.
+func (a *Authority) Stored(ctx context.Context, id string) (*Key, error) { return a.stored(ctx, id) }
+
 func NewID(now time.Time) string { return newID(now) }

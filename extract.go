@@ -209,9 +209,6 @@ func (s Source) read(r *http.Request) (string, *failure) {
 	case sourceHeader:
 		return oneOf(r.Header[s.name])
 	case sourceQuery:
-		if r.URL.RawQuery == "" {
-			return "", nil
-		}
 		return findPair(r.URL.RawQuery, s.name)
 	case sourceBasic, sourceBearer:
 		return s.readAuthorization(r.Header["Authorization"])

@@ -31,6 +31,8 @@ func goodRow() *apikey.Key {
 	return &apikey.Key{ID: "1", Permissions: perms{apikey.Native}, Credentials: []apikey.Credential{{Digest: apikey.DigestOf(canary)}}}
 }
 
+func missingRow() *apikey.Key { return nil }
+
 // faultyNode is a guarded handler over a store that only looks up, and the log.
 type faultyNode struct {
 	auth    *apikey.Authority
@@ -118,7 +120,7 @@ func TestAStoreThatFailsIsAnsweredWith503(t *testing.T) {
 			return key, nil
 		}, "without the credential"},
 		{"a panic that tells the digest", func() (*apikey.Key, error) { panic(fmt.Sprintf("no row for %x", digest[:])) }, "panicked"},
-		{"a nil dereference", func() (*apikey.Key, error) { var key *apikey.Key; return &apikey.Key{ID: key.ID}, nil }, "panicked"},
+		{"a nil dereference", func() (*apikey.Key, error) { return missingRow().Clone(), nil }, "panicked"},
 		{"a goroutine that ends", func() (*apikey.Key, error) { runtime.Goexit(); return nil, nil }, "panicked"},
 		{"a context error of its own", func() (*apikey.Key, error) { return nil, context.Canceled }, "canceled"},
 	}

@@ -55,7 +55,7 @@ func TestGeneratedKeyIsAPrefixAndFortyNineLettersAndDigits(t *testing.T) {
 		assert.Equal(t, []string{text[len(text)-4:]}, key.Hints(), "the hint is the last four characters")
 		assert.False(t, key.Weak())
 		assert.False(t, apikey.IsWeak(text))
-		assert.Equal(t, apikey.DigestOf(text), key.Credentials[0].Digest)
+		assert.Zero(t, key.Credentials[0].Digest, "which is the store's alone")
 	}
 }
 

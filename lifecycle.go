@@ -20,9 +20,6 @@ const (
 // [Authority.Bootstrap] made none.
 var ErrBootstrapped = errors.New("apikey: the store holds keys already")
 
-// All methods below need a [ManagedStore]; without one they return an error that
-// wraps [errors.ErrUnsupported]. All judge the [Actor] in their context.
-
 // Issue makes a key with a generated text, which the returned Secret shows and
 // nobody can find out later. The error joins a [FieldError] for each mistake in
 // spec, or wraps [ErrNotDelegated].
@@ -144,12 +141,21 @@ func (a *Authority) create(ctx context.Context, id string, spec KeySpec, text ne
 	if err := a.managed.Create(ctx, key); err != nil {
 		return nil, Secret{}, err
 	}
-	return key, text.secret(), nil
+	return key.withoutDigests(), text.secret(), nil
 }
 
 // Key returns the key with that ID. The error wraps [ErrNotFound] where there is
 // none.
 func (a *Authority) Key(ctx context.Context, id string) (*Key, error) {
+	key, err := a.stored(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return key.withoutDigests(), nil
+}
+
+// stored returns the key as the store has it.
+func (a *Authority) stored(ctx context.Context, id string) (*Key, error) {
 	if err := a.Managed(); err != nil {
 		return nil, err
 	}
@@ -165,7 +171,14 @@ func (a *Authority) Keys(ctx context.Context, q Query) ([]*Key, error) {
 	if q.Limit < 0 {
 		return nil, &FieldError{Field: "limit", Problem: "must be at least 1, or 0 for the default"}
 	}
-	return a.managed.List(ctx, q)
+	keys, err := a.managed.List(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	for i, key := range keys {
+		keys[i] = key.withoutDigests()
+	}
+	return keys, nil
 }
 
 // Update changes the key to what spec says, if its Version is still version. The
@@ -211,7 +224,7 @@ func (a *Authority) rotate(
 	}
 	notRevoked := func(key *Key, _ time.Time) error {
 		if !key.RevokedAt.IsZero() {
-			return fmt.Errorf("apikey: rotating: %w", ErrKeyRevoked)
+			return fmt.Errorf("%w: it cannot be rotated", ErrKeyRevoked)
 		}
 		return nil
 	}
@@ -251,7 +264,7 @@ func (a *Authority) Revoke(ctx context.Context, id string) (*Key, error) {
 // Delete removes the key and all trace of it. Deleting a key that is not there
 // is no error.
 func (a *Authority) Delete(ctx context.Context, id string) error {
-	key, err := a.Key(ctx, id)
+	key, err := a.stored(ctx, id)
 	if errors.Is(err, ErrNotFound) {
 		return nil
 	}
@@ -275,7 +288,7 @@ type edit func(key *Key, now time.Time) error
 // actor who may make the change.
 func (a *Authority) change(ctx context.Context, id string, action Action, do edit, then ...edit) (*Key, error) {
 	for attempt := 1; ; attempt++ {
-		before, err := a.Key(ctx, id)
+		before, err := a.stored(ctx, id)
 		if err != nil {
 			return nil, err
 		}
@@ -288,7 +301,7 @@ func (a *Authority) change(ctx context.Context, id string, action Action, do edi
 			return nil, refused
 		}
 		if errors.Is(err, errUnchanged) {
-			return before, nil
+			return before.withoutDigests(), nil
 		}
 		for _, edit := range then {
 			if err := edit(after, now); err != nil {
@@ -299,7 +312,7 @@ func (a *Authority) change(ctx context.Context, id string, action Action, do edi
 		err = a.managed.Update(ctx, after)
 		if err == nil {
 			after.Version++
-			return after, nil
+			return after.withoutDigests(), nil
 		}
 		if !errors.Is(err, ErrConflict) || attempt == maxAttempts {
 			return nil, err

@@ -91,7 +91,7 @@ func TestASpecsMistakesAreReportedAllAtOnce(t *testing.T) {
 		Permissions: []apikey.Permission{"nonsense", apikey.JobsView, apikey.JobsView, "jobs:nonsense"},
 		Logging:     4, ExpiresAt: time.Now().Add(-time.Hour), Metadata: map[string]string{"a": strings.Repeat("m", 4096)},
 	}
-	want := []string{"name", "subject", "description", "logging", "metadata", "expiresAt", "permissions", "permissions", "permissions"}
+	want := []string{"name", "subject", "description", "logging", "metadata", "expiresAt", "permissions", "permissions"}
 
 	_, _, err := auth.Issue(t.Context(), bad)
 	assert.Equal(t, want, fieldsOf(err))
@@ -255,104 +255,123 @@ func TestAKeyIsRefusedFromTheMomentItExpires(t *testing.T) {
 	})
 }
 
+// A rotation is a test with a key whose text is first, in a synctest bubble.
+type rotation struct {
+	*testing.T
+	auth *apikey.Authority
+	key  *apikey.Key
+}
+
+func (r rotation) rotate(overlap time.Duration, text string) *apikey.Key {
+	r.Helper()
+	rotated, err := r.auth.RotateCustom(r.Context(), r.key.ID, overlap, text)
+	require.NoError(r, err)
+	return rotated
+}
+
+func (r rotation) opens(texts ...string) {
+	r.Helper()
+	for _, text := range texts {
+		requireOpens(r, r.auth, text, r.key.ID)
+	}
+}
+
+func (r rotation) refuses(text string, reason apikey.Reason) {
+	r.Helper()
+	requireRefused(r, r.auth, text, reason)
+}
+
 func TestRotation(t *testing.T) {
-	run := func(name string, test func(t *testing.T, auth *apikey.Authority, key *apikey.Key)) {
+	run := func(name string, test func(r rotation)) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				auth := newAuthority(t, nil)
-				test(t, auth, issueCustom(t, auth, "first"))
+				test(rotation{t, auth, issueCustom(t, auth, "first")})
 			})
 		})
 	}
-	rotate := func(t *testing.T, auth *apikey.Authority, key *apikey.Key, overlap time.Duration, text string) *apikey.Key {
-		t.Helper()
-		rotated, err := auth.RotateCustom(t.Context(), key.ID, overlap, text)
-		require.NoError(t, err)
-		return rotated
-	}
-
-	run("keeps all but the text", func(t *testing.T, auth *apikey.Authority, key *apikey.Key) {
-		key = update(t, auth, key, func(s *apikey.KeySpec) { s.Name, s.Permissions = "n", []apikey.Permission{apikey.JobsView} })
-		rotated, secret, err := auth.Rotate(t.Context(), key.ID, 0)
-		require.NoError(t, err)
-		assert.Equal(t, key.Spec(), rotated.Spec())
-		assert.Equal(t, key.ID, rotated.ID)
-		assert.Equal(t, key.CreatedAt, rotated.CreatedAt)
-		assert.Equal(t, key.Version+1, rotated.Version)
-		assert.Equal(t, []string{secret.Reveal()[len(secret.Reveal())-4:]}, rotated.Hints())
-		requireOpens(t, auth, secret.Reveal(), key.ID)
+	run("keeps all but the text", func(r rotation) {
+		r.key = update(r, r.auth, r.key, func(s *apikey.KeySpec) { s.Name, s.Permissions = "n", []apikey.Permission{apikey.JobsView} })
+		rotated, secret, err := r.auth.Rotate(r.Context(), r.key.ID, 0)
+		require.NoError(r, err)
+		assert.Equal(r, r.key.Spec(), rotated.Spec())
+		assert.Equal(r, r.key.ID, rotated.ID)
+		assert.Equal(r, r.key.CreatedAt, rotated.CreatedAt)
+		assert.Equal(r, r.key.Version+1, rotated.Version)
+		assert.Equal(r, []string{secret.Reveal()[len(secret.Reveal())-4:]}, rotated.Hints())
+		r.opens(secret.Reveal())
 	})
-	run("without overlap ends the old text at once", func(t *testing.T, auth *apikey.Authority, key *apikey.Key) {
-		assert.Len(t, rotate(t, auth, key, 0, "second").Credentials, 1)
-		requireRefused(t, auth, "first", apikey.ErrUnknownKey)
-		requireOpens(t, auth, "second", key.ID)
+	run("without overlap ends the old text at once", func(r rotation) {
+		assert.Len(r, r.rotate(0, "second").Credentials, 1)
+		r.refuses("first", apikey.ErrUnknownKey)
+		r.opens("second")
 	})
-	run("with overlap leaves the old text for so long", func(t *testing.T, auth *apikey.Authority, key *apikey.Key) {
-		rotated := rotate(t, auth, key, 24*time.Hour, "second")
-		assert.Len(t, rotated.Credentials, 2)
-		assert.Zero(t, rotated.Credentials[0].ExpiresAt)
-		assert.Equal(t, time.Now().Add(24*time.Hour).UTC(), rotated.Credentials[1].ExpiresAt)
+	run("with overlap leaves the old text for so long", func(r rotation) {
+		rotated := r.rotate(24*time.Hour, "second")
+		assert.Len(r, rotated.Credentials, 2)
+		assert.Zero(r, rotated.Credentials[0].ExpiresAt)
+		assert.Equal(r, time.Now().Add(24*time.Hour).UTC(), rotated.Credentials[1].ExpiresAt)
 		time.Sleep(24*time.Hour - time.Nanosecond)
-		requireOpens(t, auth, "first", key.ID)
-		requireOpens(t, auth, "second", key.ID)
+		r.opens("first")
+		r.opens("second")
 		time.Sleep(time.Nanosecond)
-		requireRefused(t, auth, "first", apikey.ErrKeyExpired)
-		requireOpens(t, auth, "second", key.ID)
+		r.refuses("first", apikey.ErrKeyExpired)
+		r.opens("second")
 	})
-	run("during an overlap ends the older text at once", func(t *testing.T, auth *apikey.Authority, key *apikey.Key) {
-		rotate(t, auth, key, 24*time.Hour, "second")
-		rotated := rotate(t, auth, key, time.Hour, "third")
-		assert.Len(t, rotated.Credentials, 2)
-		requireRefused(t, auth, "first", apikey.ErrUnknownKey)
-		requireOpens(t, auth, "second", key.ID)
-		requireOpens(t, auth, "third", key.ID)
+	run("during an overlap ends the older text at once", func(r rotation) {
+		r.rotate(24*time.Hour, "second")
+		rotated := r.rotate(time.Hour, "third")
+		assert.Len(r, rotated.Credentials, 2)
+		r.refuses("first", apikey.ErrUnknownKey)
+		r.opens("second")
+		r.opens("third")
 		time.Sleep(time.Hour)
-		requireRefused(t, auth, "second", apikey.ErrKeyExpired)
-		requireOpens(t, auth, "third", key.ID)
+		r.refuses("second", apikey.ErrKeyExpired)
+		r.opens("third")
 	})
-	run("during an overlap, without one of its own, ends both", func(t *testing.T, auth *apikey.Authority, key *apikey.Key) {
-		rotate(t, auth, key, 24*time.Hour, "second")
-		rotate(t, auth, key, 0, "third")
-		requireRefused(t, auth, "first", apikey.ErrUnknownKey)
-		requireRefused(t, auth, "second", apikey.ErrUnknownKey)
-		requireOpens(t, auth, "third", key.ID)
+	run("during an overlap, without one of its own, ends both", func(r rotation) {
+		r.rotate(24*time.Hour, "second")
+		r.rotate(0, "third")
+		r.refuses("first", apikey.ErrUnknownKey)
+		r.refuses("second", apikey.ErrUnknownKey)
+		r.opens("third")
 	})
-	run("never outlives the key", func(t *testing.T, auth *apikey.Authority, key *apikey.Key) {
-		key = update(t, auth, key, func(s *apikey.KeySpec) { s.ExpiresAt = time.Now().Add(time.Hour) })
-		rotate(t, auth, key, 24*time.Hour, "second")
+	run("never outlives the key", func(r rotation) {
+		r.key = update(r, r.auth, r.key, func(s *apikey.KeySpec) { s.ExpiresAt = time.Now().Add(time.Hour) })
+		r.rotate(24*time.Hour, "second")
 		time.Sleep(time.Hour)
-		requireRefused(t, auth, "first", apikey.ErrKeyExpired)
-		requireRefused(t, auth, "second", apikey.ErrKeyExpired)
+		r.refuses("first", apikey.ErrKeyExpired)
+		r.refuses("second", apikey.ErrKeyExpired)
 	})
-	run("takes an overlap of 0 to 30 days", func(t *testing.T, auth *apikey.Authority, key *apikey.Key) {
+	run("takes an overlap of 0 to 30 days", func(r rotation) {
 		for _, overlap := range []time.Duration{-1, 30*24*time.Hour + 1, 1 << 62} {
-			_, err := auth.RotateCustom(t.Context(), key.ID, overlap, "second")
-			requireFieldError(t, err, "overlap")
-			_, _, err = auth.Rotate(t.Context(), key.ID, overlap)
-			requireFieldError(t, err, "overlap")
+			_, err := r.auth.RotateCustom(r.Context(), r.key.ID, overlap, "second")
+			requireFieldError(r, err, "overlap")
+			_, _, err = r.auth.Rotate(r.Context(), r.key.ID, overlap)
+			requireFieldError(r, err, "overlap")
 		}
-		rotate(t, auth, key, 30*24*time.Hour, "second")
+		r.rotate(30*24*time.Hour, "second")
 	})
-	run("is refused to a revoked key", func(t *testing.T, auth *apikey.Authority, key *apikey.Key) {
-		_, err := auth.Revoke(t.Context(), key.ID)
-		require.NoError(t, err)
-		_, secret, err := auth.Rotate(t.Context(), key.ID, 0)
-		require.ErrorIs(t, err, apikey.ErrKeyRevoked)
-		require.True(t, secret.IsZero())
-		_, err = auth.RotateCustom(t.Context(), key.ID, 0, "second")
-		require.ErrorIs(t, err, apikey.ErrKeyRevoked)
-		requireRefused(t, auth, "first", apikey.ErrKeyRevoked)
-		requireRefused(t, auth, "second", apikey.ErrUnknownKey)
+	run("is refused to a revoked key", func(r rotation) {
+		_, err := r.auth.Revoke(r.Context(), r.key.ID)
+		require.NoError(r, err)
+		_, secret, err := r.auth.Rotate(r.Context(), r.key.ID, 0)
+		require.ErrorIs(r, err, apikey.ErrKeyRevoked)
+		require.True(r, secret.IsZero())
+		_, err = r.auth.RotateCustom(r.Context(), r.key.ID, 0, "second")
+		require.ErrorIs(r, err, apikey.ErrKeyRevoked)
+		r.refuses("first", apikey.ErrKeyRevoked)
+		r.refuses("second", apikey.ErrUnknownKey)
 	})
-	run("of no key finds none", func(t *testing.T, auth *apikey.Authority, _ *apikey.Key) {
-		_, secret, err := auth.Rotate(t.Context(), "nobody", 0)
-		require.ErrorIs(t, err, apikey.ErrNotFound)
-		require.True(t, secret.IsZero())
+	run("of no key finds none", func(r rotation) {
+		_, secret, err := r.auth.Rotate(r.Context(), "nobody", 0)
+		require.ErrorIs(r, err, apikey.ErrNotFound)
+		require.True(r, secret.IsZero())
 	})
-	run("leaves a disabled key disabled", func(t *testing.T, auth *apikey.Authority, key *apikey.Key) {
-		disable(t, auth, key)
-		rotate(t, auth, key, 0, "second")
-		requireRefused(t, auth, "second", apikey.ErrKeyDisabled)
+	run("leaves a disabled key disabled", func(r rotation) {
+		disable(r, r.auth, r.key)
+		r.rotate(0, "second")
+		r.refuses("second", apikey.ErrKeyDisabled)
 	})
 }
 
@@ -469,9 +488,9 @@ func TestAListComesInPagesNewestFirst(t *testing.T) {
 	}
 	assert.Equal(t, want, all)
 
-	assert.Len(t, list(apikey.Query{Search: "fÜNFTE"}), 0, "only ASCII letters match in either case")
+	assert.Empty(t, list(apikey.Query{Search: "fÜNFTE"}), "only ASCII letters match in either case")
 	assert.Len(t, list(apikey.Query{Search: "FüNFTE 100%_"}), 24)
-	assert.Len(t, list(apikey.Query{Search: "100__"}), 0, "nothing is a wildcard")
+	assert.Empty(t, list(apikey.Query{Search: "100__"}), "nothing is a wildcard")
 	assert.Len(t, list(apikey.Query{Search: "key 11"}), 11)
 	_, err := auth.Keys(t.Context(), apikey.Query{Limit: -1})
 	requireFieldError(t, err, "limit")
@@ -618,7 +637,7 @@ func TestAStoreThatOnlyLooksUpServesRequestsAndNoMore(t *testing.T) {
 		"Delete":       func() error { return auth.Delete(ctx, "17") },
 	}
 	for name, call := range calls {
-		assert.ErrorIs(t, call(), errors.ErrUnsupported, name)
+		require.ErrorIs(t, call(), errors.ErrUnsupported, name)
 	}
 	require.NoError(t, auth.Shutdown(ctx))
 }
@@ -687,6 +706,7 @@ func TestAnyLifecycle(t *testing.T) {
 }
 
 func liveThrough(t *testing.T, random *rand.Rand, peppers [2][]apikey.Pepper) {
+	t.Helper()
 	ctx, store := t.Context(), apikey.NewMemoryStore()
 	nodes := []*apikey.Authority{nodeOver(t, store, peppers[0]...), nodeOver(t, store, peppers[1]...)}
 	m := &model{}

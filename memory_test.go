@@ -3,6 +3,7 @@ package apikey
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http/httptest"
@@ -70,7 +71,7 @@ func TestDigestTableIsAMap(t *testing.T) {
 			}
 		}
 		require.Equal(t, taken, table.taken)
-		require.Less(t, 4*taken, 4*len(table.slots), "a table without an empty place is searched for ever")
+		require.Less(t, taken, len(table.slots), "a table without an empty place is searched for ever")
 		for n := range 2 * digests {
 			d := crowded(n)
 			require.Same(t, want[d], table.find(&d))
@@ -110,19 +111,19 @@ func TestReadersSeeNoKeyButTheOneTheyAskFor(t *testing.T) {
 	for reader := range 3 {
 		wg.Go(func() {
 			random := rand.New(rand.NewPCG(uint64(reader), 5))
-			for !done.Load() {
+			for !done.Load() && !t.Failed() {
 				n := random.IntN(lasting)
 				found, err := store.Lookup(ctx, crowded(n))
-				if !assert.NoError(t, err, "a key that stays is always found") || !assert.Equal(t, key(n).ID, found.ID) {
-					return
+				if err != nil || found.ID != key(n).ID {
+					t.Error("a key that stays is not found", err)
 				}
 				_, err = store.Lookup(ctx, crowded(never+random.IntN(1000)))
-				if !assert.ErrorIs(t, err, ErrNotFound, "a digest that never was there is never found") {
-					return
+				if !errors.Is(err, ErrNotFound) {
+					t.Error("a digest that never was there is found", err)
 				}
 				d := crowded(max(0, int(newest.Load())+2-random.IntN(alive)))
-				if found := store.find(d); found != nil && !assert.NotNil(t, found.credential(d), "another digest's key") {
-					return
+				if found := store.find(d); found != nil && found.credential(d) == nil {
+					t.Error("another digest's key is found")
 				}
 			}
 		})
@@ -165,13 +166,10 @@ func TestAKeyThatMovesToAnotherDigestIsNeverGone(t *testing.T) {
 		defer done.Store(true)
 		for n := 1; n < 5000; n++ {
 			err := store.RecordUses(ctx, []Use{{KeyID: "1", At: time.Unix(int64(n), 0), From: crowded(n), To: crowded(n + 1)}})
-			if !assert.NoError(t, err) {
-				return
-			}
-			if _, err := store.Lookup(ctx, crowded(n+1)); !assert.NoError(t, err) {
-				return
-			}
-			if _, err := store.Lookup(ctx, crowded(n)); !assert.ErrorIs(t, err, ErrNotFound) {
+			_, under := store.Lookup(ctx, crowded(n+1))
+			_, before := store.Lookup(ctx, crowded(n))
+			if err != nil || under != nil || !errors.Is(before, ErrNotFound) {
+				t.Error("a move is not visible once it is acknowledged", err, under, before)
 				return
 			}
 		}

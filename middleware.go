@@ -15,9 +15,11 @@ import (
 // as a bad pattern does in net/http: what a route needs is declared at start-up,
 // and a declaration that nobody could meet is a mistake.
 //
-// Nested inside another Require of the same Authority, it judges the key that
-// the outer one found, and refuses it if it came from a source that the inner
-// one does not have. Another Authority's key it neither sees nor needs.
+// Nested inside another Require of the same Authority, it looks for no key again:
+// it judges the one that the outer found, and refuses it if it came from a source
+// that the inner one does not have. What stands in places that only the inner one
+// knows is neither compared nor scrubbed. Another Authority's key it neither sees
+// nor needs.
 //
 // Middleware that answers CORS preflights goes outside, as they carry no key.
 func (a *Authority) Require(perms ...Permission) func(http.Handler) http.Handler {
@@ -70,9 +72,7 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // forbidCaching does for X-ApiKey what RFC 9111 (section 3.5) does for
 // Authorization. The handler may still set headers of its own.
 func (a *Authority) forbidCaching(h http.Header) {
-	if h["Cache-Control"] == nil {
-		h["Cache-Control"] = []string{"private, no-store"}
-	}
+	h["Cache-Control"] = []string{"private, no-store"} // whatever stood there before the key was known
 	h["Vary"] = append(h["Vary"], a.vary...)
 }
 
@@ -83,6 +83,9 @@ func (a *Authority) forbidCaching(h http.Header) {
 // read. w is used to set a read deadline only, is never written to, and may be
 // nil: that answers to authenticated requests are not to be cached, which Require
 // sees to, is left to the caller.
+//
+// After [ErrBodyTimeout] and [ErrBodyTooLong] the read deadline stays, since the
+// server has to get rid of what the client goes on sending.
 //
 // The error is always an [*Error], which errors.AsType[*Error] reaches and whose
 // Reason errors.Is tells apart.
@@ -103,7 +106,7 @@ func (a *Authority) check(w http.ResponseWriter, r *http.Request, need Need) (*h
 		return r, a.refuse(&failure{reason: ErrShutdown})
 	}
 	if id := identityOf(r.Context(), a.core); id != nil {
-		return r, a.recheck(id, need)
+		return a.recheck(r, id, need)
 	}
 	found, f := a.extract(w, r)
 	if found.body != nil {
@@ -127,15 +130,20 @@ func (a *Authority) check(w http.ResponseWriter, r *http.Request, need Need) (*h
 }
 
 // recheck decides on a key that an outer guard has found.
-func (a *Authority) recheck(id *identity, need Need) *Error {
+func (a *Authority) recheck(r *http.Request, id *identity, need Need) (*http.Request, *Error) {
 	f := a.authorize(id.key, need)
 	if !slices.ContainsFunc(id.via, func(s Source) bool { return contains(a.sources, s) }) {
 		f = &failure{reason: ErrSourceRefused}
 	}
 	if f != nil {
-		return a.refuse(f)
+		return r, a.refuse(f)
 	}
-	return nil
+	if identityOf(r.Context(), identityKey{}) != id {
+		// Another Authority's guard stands in between, and what follows this one
+		// must get the key that this one judged.
+		r = r.WithContext(&identity{r.Context(), id.core, id.key, id.via})
+	}
+	return r, nil
 }
 
 func (a *Authority) authorize(key *Key, need Need) *failure {

@@ -168,6 +168,75 @@ func TestNested(t *testing.T) {
 	require.NotContains(t, got.header, "X-Other")
 }
 
+// TestNestedAuthorities: what stands inside a guard gets the key that this guard
+// judged, whoever else has guarded in between.
+func TestNestedAuthorities(t *testing.T) {
+	a := newAuthority(t, nil)
+	b := newAuthority(t, &apikey.Options{Sources: []apikey.Source{apikey.FromHeader("X-Other")}})
+	ours := issueCustom(t, a, "ours", apikey.JobsView)
+	issueCustom(t, b, "theirs", apikey.Native)
+	var got seen
+	base := serve(t, a.RequireKey()(b.RequireKey()(a.Require(apikey.JobsView)(probe(&got)))))
+	resp, _ := do(t, newRequest(t, "GET", base, "", "X-ApiKey", "ours", "X-Other", "theirs"))
+	require.Equal(t, 200, resp.StatusCode)
+	require.Equal(t, ours.ID, got.key.ID)
+}
+
+// TestRequestsActAsTheirKey: a handler that manages keys in the context of its
+// request may do what the request's key may, and no more.
+func TestRequestsActAsTheirKey(t *testing.T) {
+	auth := newAuthority(t, nil)
+	issueCustom(t, auth, "manager", apikey.KeysManage)
+	var asRequest, asHost error
+	base := serve(t, auth.Require(apikey.KeysManage)(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		spec := apikey.KeySpec{Permissions: []apikey.Permission{apikey.Native}}
+		_, _, asRequest = auth.Issue(r.Context(), spec)
+		_, _, asHost = auth.Issue(context.Background(), spec)
+	})))
+	resp, _ := do(t, newRequest(t, "GET", base, "", "X-ApiKey", "manager"))
+	require.Equal(t, 200, resp.StatusCode)
+	require.ErrorIs(t, asRequest, apikey.ErrNotDelegated)
+	require.NoError(t, asHost)
+}
+
+// TestErrorsAreTheHandlersOwn: what an error handler does to its error changes
+// nothing for the requests after it.
+func TestErrorsAreTheHandlersOwn(t *testing.T) {
+	auth := newAuthority(t, nil)
+	issueCustom(t, auth, "good", apikey.JobsView)
+	issueCustom(t, auth, "weak", apikey.Variables)
+	rude := auth.With(apikey.Overrides{
+		Sources: []apikey.Source{apikey.FromHeader("X-ApiKey"), apikey.FromBasic("a"), apikey.FromBasic("b"), apikey.FromBearer()},
+		Errors: func(w http.ResponseWriter, r *http.Request, err *apikey.Error) {
+			for i := range err.Missing {
+				err.Missing[i] = "changed"
+			}
+			err.SetHeaders(w.Header())
+			w.Header().Add("WWW-Authenticate", "Other "+r.URL.RawQuery)
+			w.WriteHeader(err.Status)
+		},
+	})
+	guarded := rude.RequireAny(apikey.JobsView, apikey.JobsTrigger)(http.NotFoundHandler())
+	ask := func(key, query string) *httptest.ResponseRecorder {
+		r := httptest.NewRequest("GET", "/?"+query, nil)
+		r.Header.Set("X-ApiKey", key)
+		w := httptest.NewRecorder()
+		guarded.ServeHTTP(w, r)
+		return w
+	}
+	var group sync.WaitGroup
+	for i := range 50 {
+		group.Go(func() {
+			assert.Equal(t, 403, ask("weak", "").Code)
+			query := fmt.Sprint("n=", i)
+			assert.Equal(t, []string{`Basic realm="API", charset="UTF-8"`, `Bearer realm="API"`, "Other " + query},
+				ask("", query).Header().Values("WWW-Authenticate"))
+		})
+	}
+	group.Wait()
+	require.Equal(t, 404, ask("good", "").Code, "the need is as it was declared")
+}
+
 func TestFromContext(t *testing.T) {
 	key, ok := apikey.FromContext(context.Background())
 	require.False(t, ok)

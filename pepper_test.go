@@ -84,7 +84,7 @@ func requireRefused(t testing.TB, auth *apikey.Authority, text string, reason ap
 
 func digestsOf(t testing.TB, auth *apikey.Authority, id string) []apikey.Digest {
 	t.Helper()
-	key, err := auth.Key(t.Context(), id)
+	key, err := auth.Stored(t.Context(), id)
 	require.NoError(t, err)
 	var digests []apikey.Digest
 	for _, c := range key.Credentials {
@@ -98,8 +98,8 @@ func TestAPepperedDigestIsTheHMACSHA256OfTheText(t *testing.T) {
 	for _, text := range []string{"a", "secure123", strings.Repeat("k", 256), "鍵"} {
 		key := issueCustom(t, auth, text)
 		digests := digestsOf(t, auth, key.ID)
-		require.True(t, digests[0] == digestUnder("the old pepper, 32 bytes of it..", text))
-		require.False(t, digests[0] == apikey.DigestOf(text))
+		require.Equal(t, digestUnder("the old pepper, 32 bytes of it..", text), digests[0])
+		require.NotEqual(t, apikey.DigestOf(text), digests[0])
 		requireOpens(t, auth, text, key.ID)
 		for _, stolen := range []string{hex.EncodeToString(digests[0][:]), base64.StdEncoding.EncodeToString(digests[0][:])} {
 			requireRefused(t, auth, stolen, apikey.ErrUnknownKey)
@@ -159,7 +159,7 @@ func TestAPepperIsACopyOfItsBytes(t *testing.T) {
 	auth := nodeOver(t, apikey.NewMemoryStore(), apikey.NewPepper(raw))
 	digest := digestUnder(string(raw), "text")
 	clear(raw)
-	require.True(t, digestsOf(t, auth, issueCustom(t, auth, "text").ID)[0] == digest)
+	require.Equal(t, digest, digestsOf(t, auth, issueCustom(t, auth, "text").ID)[0])
 }
 
 func TestTheNewestPepperIsTriedFirst(t *testing.T) {
@@ -174,12 +174,12 @@ func TestTheNewestPepperIsTriedFirst(t *testing.T) {
 	asked = nil
 	_, err := auth.Authenticate(t.Context(), "fresh")
 	require.NoError(t, err)
-	require.True(t, len(asked) == 1 && asked[0] == under("new", "fresh"), "one lookup is enough")
+	require.Equal(t, []apikey.Digest{under("new", "fresh")}, asked, "one lookup is enough")
 
 	asked = nil
 	_, err = auth.Authenticate(t.Context(), "from before")
 	require.NoError(t, err)
-	require.True(t, len(asked) == 2 && asked[0] == under("new", "from before") && asked[1] == under("old", "from before"))
+	require.Equal(t, []apikey.Digest{under("new", "from before"), under("old", "from before")}, asked)
 }
 
 func TestAKeyMovesToTheNewestPepperAsItIsUsed(t *testing.T) {
@@ -192,12 +192,12 @@ func TestAKeyMovesToTheNewestPepperAsItIsUsed(t *testing.T) {
 		requireOpens(t, auth, "used", used.ID)
 		time.Sleep(batchInterval - time.Millisecond)
 		synctest.Wait()
-		require.True(t, digestsOf(t, auth, used.ID)[0] == used.Credentials[0].Digest, "not before the batch")
+		require.Equal(t, digestUnder("the old pepper, 32 bytes of it..", "used"), digestsOf(t, auth, used.ID)[0], "not before the batch")
 		time.Sleep(time.Millisecond)
 		synctest.Wait()
 
-		require.True(t, digestsOf(t, auth, used.ID)[0] == digestUnder("the new pepper, 32 bytes of it..", "used"))
-		require.True(t, digestsOf(t, auth, unused.ID)[0] == unused.Credentials[0].Digest)
+		require.Equal(t, digestUnder("the new pepper, 32 bytes of it..", "used"), digestsOf(t, auth, used.ID)[0])
+		require.Equal(t, digestUnder("the old pepper, 32 bytes of it..", "unused"), digestsOf(t, auth, unused.ID)[0])
 		after, err := auth.Key(t.Context(), used.ID)
 		require.NoError(t, err)
 		assert.Equal(t, used.Version, after.Version)
@@ -252,17 +252,21 @@ func TestAMoveIsNotForgottenForAnotherTextOfTheKey(t *testing.T) {
 func TestAMoveThatComesTooLateChangesNothing(t *testing.T) {
 	rows := map[string]func(t *testing.T, auth *apikey.Authority, key *apikey.Key){
 		"the key was rotated meanwhile": func(t *testing.T, auth *apikey.Authority, key *apikey.Key) {
+			t.Helper()
 			_, err := auth.RotateCustom(t.Context(), key.ID, 0, "another text")
 			require.NoError(t, err)
 		},
 		"the key was revoked meanwhile": func(t *testing.T, auth *apikey.Authority, key *apikey.Key) {
+			t.Helper()
 			_, err := auth.Revoke(t.Context(), key.ID)
 			require.NoError(t, err)
 		},
 		"the key was deleted meanwhile": func(t *testing.T, auth *apikey.Authority, key *apikey.Key) {
+			t.Helper()
 			require.NoError(t, auth.Delete(t.Context(), key.ID))
 		},
 		"another key took the text meanwhile": func(t *testing.T, auth *apikey.Authority, key *apikey.Key) {
+			t.Helper()
 			_, _, err := auth.Rotate(t.Context(), key.ID, 0)
 			require.NoError(t, err)
 			other := issueCustom(t, auth, "text")
@@ -280,6 +284,10 @@ func TestAMoveThatComesTooLateChangesNothing(t *testing.T) {
 				meanwhile(t, auth, key)
 				keys, err := auth.Keys(t.Context(), apikey.Query{})
 				require.NoError(t, err)
+				var before [][]apikey.Digest
+				for _, key := range keys {
+					before = append(before, digestsOf(t, auth, key.ID))
+				}
 
 				time.Sleep(batchInterval)
 				synctest.Wait()
@@ -287,7 +295,7 @@ func TestAMoveThatComesTooLateChangesNothing(t *testing.T) {
 				require.NoError(t, err)
 				require.Len(t, after, len(keys))
 				for i := range keys {
-					require.True(t, keys[i].Credentials[0].Digest == after[i].Credentials[0].Digest)
+					require.Equal(t, before[i], digestsOf(t, auth, after[i].ID))
 				}
 				_, err = auth.Authenticate(t.Context(), "text")
 				require.Error(t, err)
@@ -306,7 +314,7 @@ func TestAKeyThatMovesDuringALookupIsStillFound(t *testing.T) {
 		if lookups++; lookups == 2 { // another request's batch is written just now
 			require.NoError(t, memory.RecordUses(t.Context(), []apikey.Use{{
 				KeyID: key.ID, At: time.Now(),
-				From: key.Credentials[0].Digest, To: digestUnder("the new pepper, 32 bytes of it..", "text"),
+				From: digestUnder("the old pepper, 32 bytes of it..", "text"), To: digestUnder("the new pepper, 32 bytes of it..", "text"),
 			}}))
 		}
 	}}

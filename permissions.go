@@ -187,10 +187,10 @@ func (n Need) validate(c Catalog) error {
 	if len(n.perms) == 0 {
 		return errors.New("no permission is named; to accept any valid key, use RequireKey or AnyKey")
 	}
-	if unknown := c.unknown(n.perms); len(unknown) > 0 {
-		return fmt.Errorf("unknown permission %q; the catalog has: %s", unknown, c.list())
+	if !slices.ContainsFunc(n.perms, func(p Permission) bool { return !c.knows(p) }) {
+		return nil
 	}
-	return nil
+	return fmt.Errorf("unknown permission %q; the catalog has: %s", c.unknown(n.perms), c.list())
 }
 
 // unmet returns the permissions for want of which held does not meet the need.
@@ -205,7 +205,7 @@ func (n Need) unmet(c Catalog, held []Permission) []Permission {
 				return nil
 			}
 		}
-		return n.perms
+		return slices.Clone(n.perms)
 	default:
 		return c.missing(held, n.perms)
 	}

@@ -30,36 +30,44 @@ func (a *Authority) scrubHeader(next *http.Request) {
 	cloned := false
 	for _, s := range a.sources {
 		name := s.headerName()
-		if _, ok := next.Header[name]; !ok {
+		lines, ok := next.Header[name]
+		if !ok {
 			continue
-		}
-		if text, _ := s.read(next); text == "" && s.kind != sourceHeader {
-			continue // credentials of another scheme or user
 		}
 		if !cloned {
 			next.Header, cloned = maps.Clone(next.Header), true
 		}
-		delete(next.Header, name)
+		if lines = s.foreign(lines); len(lines) > 0 {
+			next.Header[name] = lines
+		} else {
+			delete(next.Header, name)
+		}
 	}
 }
 
+// foreign returns those lines of the source's header that are not credentials of
+// its own, but of another scheme or user.
+func (s Source) foreign(lines []string) []string {
+	if s.kind == sourceHeader {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(lines), func(line string) bool {
+		text, f := s.parseAuthorization(line)
+		return text != "" || f != nil
+	})
+}
+
 func (a *Authority) scrubQuery(next *http.Request) {
-	if next.URL.RawQuery == "" {
-		return
+	if query := a.cutNamed(sourceQuery, next.URL.RawQuery); len(query) < len(next.URL.RawQuery) {
+		u := *next.URL
+		u.RawQuery = query
+		next.URL = &u
 	}
-	query := a.cutNamed(sourceQuery, next.URL.RawQuery)
-	if len(query) == len(next.URL.RawQuery) {
-		return
-	}
-	u := *next.URL
-	u.RawQuery = query
-	next.URL = &u
 	// An outer handler may have rewritten the URL, so this is not derived from it.
 	if target, query, ok := strings.Cut(next.RequestURI, "?"); ok {
-		if query = a.cutNamed(sourceQuery, query); query != "" {
-			target += "?" + query
+		if cut := a.cutNamed(sourceQuery, query); len(cut) < len(query) {
+			next.RequestURI = strings.TrimSuffix(target+"?"+cut, "?")
 		}
-		next.RequestURI = target
 	}
 }
 
@@ -74,7 +82,7 @@ func (a *Authority) cutNamed(kind sourceKind, text string) string {
 }
 
 func (a *Authority) scrubBody(next *http.Request, body *searchedBody) {
-	if body.parsed {
+	if body.spent() {
 		return
 	}
 	before := len(body.data)
@@ -86,7 +94,11 @@ func (a *Authority) scrubBody(next *http.Request, body *searchedBody) {
 		body.data = []byte(cut)
 	}
 	next.Body = body.reader(next.Body)
-	if len(body.data) == before || next.ContentLength < 0 {
+	if len(body.data) == before {
+		return
+	}
+	next.GetBody = nil
+	if next.ContentLength < 0 {
 		return
 	}
 	next.ContentLength = int64(len(body.data))

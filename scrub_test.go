@@ -170,6 +170,81 @@ func TestParsedForm(t *testing.T) {
 	}
 }
 
+// TestRestoredForm: an outer handler that dumps the body, parses the form and puts
+// the body back leaves the key in both.
+func TestRestoredForm(t *testing.T) {
+	auth := newAuthority(t, nil)
+	issueCustom(t, auth, "good", apikey.Variables)
+	var got seen
+	guarded := auth.Require(apikey.Variables)(probe(&got))
+	base := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		r.Body = io.NopCloser(strings.NewReader(string(body)))
+		_ = r.ParseForm()
+		r.Body = io.NopCloser(strings.NewReader(string(body)))
+		guarded.ServeHTTP(w, r)
+	}))
+	resp, _ := do(t, newRequest(t, "POST", base, "a=1&key=good", "Content-Type", form))
+	require.Equal(t, 200, resp.StatusCode)
+	require.Equal(t, "a=1", got.body)
+	require.Equal(t, map[string][]string{"a": {"1"}}, got.form)
+}
+
+// TestScrubsWhatOthersMoved: places that net/http keeps twice are scrubbed twice.
+func TestScrubsWhatOthersMoved(t *testing.T) {
+	auth := newAuthority(t, &apikey.Options{Sources: append(apikey.OtterSources(), apikey.FromBasic("api"))})
+	issueCustom(t, auth, "good", apikey.Variables)
+
+	r := httptest.NewRequest("GET", "/p?a=1&key=good", nil)
+	r.URL.RawQuery = "a=1"
+	r.Header.Set("X-ApiKey", "good")
+	next, err := auth.Check(nil, r, apikey.AnyKey())
+	require.NoError(t, err)
+	require.Equal(t, "/p?a=1", next.RequestURI, "an outer handler has moved the key to the header")
+
+	out, err := http.NewRequestWithContext(t.Context(), "POST", "/", strings.NewReader(`{"API_Key":"good"}`))
+	require.NoError(t, err)
+	out.Header.Set("Content-Type", jsonT)
+	next, err = auth.Check(nil, out, apikey.AnyKey())
+	require.NoError(t, err)
+	require.Nil(t, next.GetBody, "it would give the body with the key")
+
+	r = httptest.NewRequest("GET", "/p", nil)
+	r.SetBasicAuth("api", "good")
+	r.Header.Add("Authorization", "Digest of another")
+	next, err = auth.Check(nil, r, apikey.AnyKey())
+	require.NoError(t, err)
+	require.Equal(t, []string{"Digest of another"}, next.Header.Values("Authorization"))
+}
+
+// panickyBody breaks off after a part.
+type panickyBody struct{ read bool }
+
+func (b *panickyBody) Read(p []byte) (int, error) {
+	if b.read {
+		panic(http.ErrAbortHandler)
+	}
+	b.read = true
+	return copy(p, strings.Repeat("a", 1000)), nil
+}
+
+func (*panickyBody) Close() error { return nil }
+
+// TestBudgetSurvivesPanics: bytes of a body that panics are given back.
+func TestBudgetSurvivesPanics(t *testing.T) {
+	auth := newAuthority(t, &apikey.Options{BodyBudget: 10_000})
+	issueCustom(t, auth, "good", apikey.Variables)
+	for range 20 {
+		r := httptest.NewRequest("POST", "/", &panickyBody{})
+		r.Header.Set("Content-Type", form)
+		require.Panics(t, func() { _, _ = auth.Check(nil, r, apikey.AnyKey()) })
+	}
+	r := httptest.NewRequest("POST", "/", strings.NewReader("key=good"))
+	r.Header.Set("Content-Type", form)
+	_, err := auth.Check(nil, r, apikey.AnyKey())
+	require.NoError(t, err)
+}
+
 // TestCheckChangesNothing: no field of the request passed in, nor anything they
 // lead to, is touched; on failure the body can be read from its start.
 func TestCheckChangesNothing(t *testing.T) {

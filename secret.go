@@ -52,9 +52,10 @@ func (s Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 
 // A Digest is what a store keeps of a key's text: its SHA-256, or an
 // HMAC-SHA-256 under the host's [Pepper]. It is no credential: presented as a
-// key, it is as unknown as any other text. It redacts itself as [Secret] does,
-// since the digest of a weak text can be cracked from a log; stores read its
-// bytes with a slice expression, d[:].
+// key, it is as unknown as any other text. Since the digest of a weak text can be
+// cracked from a log, it redacts itself wherever a printer can call its methods;
+// in an unexported field none can. Stores read its bytes with a slice expression,
+// d[:].
 type Digest [sha256.Size]byte
 
 // DigestOf returns the SHA-256 of text, which is the digest that an [Authority]

@@ -29,14 +29,15 @@ var verbs = []string{"v", "+v", "#v", "s", "q", "+q", "#q", "x", "X", "#x", "# x
 // writtenAs returns how bytes look in whatever a printer makes of them. The first
 // eight give them away already.
 func writtenAs(text string) []string {
-	start := []byte(text)[:8]
+	start := []byte(text[:8])
+	decimal := strings.Trim(fmt.Sprintf("%d", start), "[]")
 	forms := []string{
-		text, string(start),
+		text, text[:8],
 		hex.EncodeToString(start), strings.ToUpper(hex.EncodeToString(start)),
 		fmt.Sprintf("% x", start), fmt.Sprintf("% X", start),
 		strings.Trim(fmt.Sprintf("%#v", start), "[]byte{}"), // 0x61, 0x70
-		strings.ReplaceAll(strings.Trim(fmt.Sprint(start), "[]"), " ", ","),
-		strings.ReplaceAll(strings.Trim(fmt.Sprint(start), "[]"), " ", ", "),
+		strings.ReplaceAll(decimal, " ", ","),
+		strings.ReplaceAll(decimal, " ", ", "),
 		base64.StdEncoding.EncodeToString(start[:6]), base64.URLEncoding.EncodeToString(start[:6]),
 	}
 	for _, verb := range verbs {
@@ -119,8 +120,8 @@ func printers() map[string]func(any) string {
 			slog.New(slog.NewJSONHandler(&b, nil)).Info("m", "v", v, slog.Group("g", "v", v))
 			return b.String()
 		},
-		"JSON": func(v any) string { b, err := json.Marshal(v); return fmt.Sprint(string(b), err) },
-		"XML":  func(v any) string { b, err := xml.Marshal(v); return fmt.Sprint(string(b), err) },
+		"JSON": func(v any) string { b, err := json.Marshal(v); return fmt.Sprintf("%s %v", b, err) },
+		"XML":  func(v any) string { b, err := xml.Marshal(v); return fmt.Sprintf("%s %v", b, err) },
 		"template": func(v any) string {
 			var b bytes.Buffer
 			err := template.Must(template.New("").Parse("{{.}}<script>{{.}}</script>")).Execute(&b, v)
@@ -138,7 +139,7 @@ func printers() map[string]func(any) string {
 // methods.
 type failedAssertions struct{ strings.Builder }
 
-func (f *failedAssertions) Errorf(format string, args ...any) { fmt.Fprintf(f, format, args...) }
+func (f *failedAssertions) Errorf(format string, args ...any) { _, _ = fmt.Fprintf(f, format, args...) }
 
 func messagesOfFailing(value, other any) string {
 	var f failedAssertions
@@ -167,7 +168,7 @@ func TestSecretRevealsItsTextAndNothingElseDoes(t *testing.T) {
 	assert.True(t, apikey.NewSecret("").IsZero())
 
 	assert.Equal(t, "[redacted]", secret.String())
-	assert.Equal(t, "[redacted]", fmt.Sprint(secret))
+	assert.Equal(t, "[redacted]", fmt.Sprint([]any{secret}...))
 	assert.Equal(t, "[redacted]", fmt.Sprintf("%+v", &secret))
 	body, err := json.Marshal(secret)
 	require.NoError(t, err)
@@ -179,9 +180,9 @@ func TestSecretRevealsItsTextAndNothingElseDoes(t *testing.T) {
 
 func TestSecretNeverPrints(t *testing.T) {
 	secret := apikey.NewSecret(secretText)
-	for name, print := range printers() {
+	for name, show := range printers() {
 		for _, value := range []any{secret, &secret, []apikey.Secret{secret}, map[string]apikey.Secret{"a": secret}, hold(secret)} {
-			requireNoTrace(t, print(value), secretText, "%s of %T", name, value)
+			requireNoTrace(t, show(value), secretText, "%s of %T", name, value)
 		}
 	}
 	requireNoTrace(t, fmt.Sprintf(misplaced, secret, secret, secret, 1, secret), secretText)
@@ -212,9 +213,9 @@ func TestPepperNeverPrints(t *testing.T) {
 	opts := apikey.Options{Peppers: []apikey.Pepper{pepper}}
 	auth := newAuthority(t, &opts)
 	issueCustom(t, auth, "a key, so that the pepper was used", apikey.Native)
-	for name, print := range printers() {
+	for name, show := range printers() {
 		for _, value := range []any{pepper, &pepper, hold(pepper), opts.Peppers, auth} {
-			requireNoTrace(t, print(value), bytesOfIt, "%s of %T", name, value)
+			requireNoTrace(t, show(value), bytesOfIt, "%s of %T", name, value)
 		}
 	}
 	message := messagesOfFailing(hold(pepper), auth)
@@ -235,14 +236,17 @@ func TestPepperNeverPrints(t *testing.T) {
 func TestDigestRedactsItselfWhereItsMethodsAreCalled(t *testing.T) {
 	digest := apikey.DigestOf(secretText)
 	require.Equal(t, "[redacted]", digest.String())
-	for name, print := range printers() {
+	for name, show := range printers() {
 		for _, value := range []any{
 			digest, &digest, export(digest), export(&digest),
-			apikey.Credential{Digest: digest}, &apikey.Credential{Digest: digest}, export(apikey.Credential{Digest: digest}),
-			apikey.Key{Credentials: []apikey.Credential{{Digest: digest}}}, &apikey.Key{Credentials: []apikey.Credential{{Digest: digest}}},
-			apikey.Use{From: digest, To: digest}, []apikey.Use{{From: digest, To: digest}},
+			apikey.Credential{Digest: digest},
+			&apikey.Credential{Digest: digest}, export(apikey.Credential{Digest: digest}),
+			apikey.Key{Credentials: []apikey.Credential{{Digest: digest}}},
+			&apikey.Key{Credentials: []apikey.Credential{{Digest: digest}}},
+			apikey.Use{From: digest, To: digest},
+			[]apikey.Use{{From: digest, To: digest}},
 		} {
-			requireNoTrace(t, print(value), string(digest[:]), "%s of %T", name, value)
+			requireNoTrace(t, show(value), string(digest[:]), "%s of %T", name, value)
 		}
 	}
 }
@@ -274,8 +278,8 @@ func TestKeysOfRequestsCarryNoDigest(t *testing.T) {
 	}
 	for name, value := range rows {
 		t.Run(name, func(t *testing.T) {
-			for how, print := range printers() {
-				output := print(value)
+			for how, show := range printers() {
+				output := show(value)
 				requireNoTrace(t, output, secretText, how)
 				requireNoTrace(t, output, string(digest[:]), how)
 			}
@@ -288,7 +292,7 @@ func TestKeyAsJSONHoldsNoTraceOfItsText(t *testing.T) {
 	auth := newAuthority(t, nil)
 	key, secret, err := auth.Issue(t.Context(), apikey.KeySpec{Name: "nightly", Permissions: []apikey.Permission{apikey.JobsView}})
 	require.NoError(t, err)
-	digest := key.Credentials[0].Digest
+	digest := apikey.DigestOf(secret.Reveal())
 	for _, value := range []any{key, *key, []apikey.Key{*key}, hold(*key)} {
 		body, err := json.Marshal(value)
 		require.NoError(t, err)

@@ -16,6 +16,7 @@ const (
 	maxName        = 200
 	maxDescription = 2000
 	maxMetadata    = 4 << 10 // bytes, names and values together
+	maxPermissions = 1000
 )
 
 // A KeySpec is what can be chosen about a key, and changed later.
@@ -24,7 +25,7 @@ type KeySpec struct {
 	Name        string
 	Description string
 	Subject     string
-	// Permissions are of the catalog, each once.
+	// Permissions are of the catalog, each once, up to 1,000.
 	Permissions []Permission
 	Logging     Logging
 	Disabled    bool
@@ -134,13 +135,22 @@ func (s KeySpec) expiryProblem(before *Key, now time.Time) string {
 }
 
 func (s KeySpec) permissionProblems(c Catalog, before *Key) (problems []string) {
+	if len(s.Permissions) > maxPermissions {
+		return []string{fmt.Sprintf("must list at most %d", maxPermissions)}
+	}
+	var twice, unknown []Permission
 	for i, p := range s.Permissions {
 		if slices.Contains(s.Permissions[:i], p) {
-			problems = append(problems, fmt.Sprintf("must not list %q twice", p))
+			twice = append(twice, p)
+		} else if had := before != nil && slices.Contains(before.Permissions, p); !had && !c.knows(p) {
+			unknown = append(unknown, p)
 		}
-		if had := before != nil && slices.Contains(before.Permissions, p); !had && !c.knows(p) {
-			problems = append(problems, fmt.Sprintf("must not list %q: the catalog has %s", p, c.list()))
-		}
+	}
+	if len(twice) > 0 {
+		problems = append(problems, fmt.Sprintf("must not list %q twice", twice))
+	}
+	if len(unknown) > 0 {
+		problems = append(problems, fmt.Sprintf("must not list %q: the catalog has %s", unknown, c.list()))
 	}
 	return problems
 }

@@ -68,6 +68,9 @@ func (b *useBatch) add(uses ...Use) {
 }
 
 func (b *useBatch) flushInTime() {
+	b.mu.Lock()
+	b.timer = nil // it is spent, also where an earlier batch hangs and this one is not written
+	b.mu.Unlock()
 	ctx, cancel := context.WithTimeout(context.Background(), useTimeout)
 	defer cancel()
 	if err := b.flush(ctx); err != nil {
@@ -129,15 +132,16 @@ func (b *useBatch) write(ctx context.Context) (err error) {
 
 func (b *useBatch) take() []Use {
 	b.mu.Lock()
-	defer b.mu.Unlock()
 	if b.timer != nil {
 		b.timer.Stop()
 		b.timer = nil
 	}
-	batch := slices.Collect(maps.Values(b.uses))
+	uses := b.uses
+	b.uses = map[string]Use{}
+	b.mu.Unlock() // requests wait for it, and a million uses take their time
+	batch := slices.Collect(maps.Values(uses))
 	for i := range batch {
 		batch[i].At = storable(batch[i].At)
 	}
-	clear(b.uses)
 	return batch
 }

@@ -206,12 +206,12 @@ func TestNothingIsWrittenAfterShutdown(t *testing.T) {
 			done := make(chan error)
 			go func() {
 				_, err := auth.Authenticate(t.Context(), "text")
-				done <- err
+				done <- err // served or not: Shutdown came in between
 			}()
 			synctest.Wait()
 			require.NoError(t, auth.Shutdown(t.Context()))
 			close(slow)
-			<-done
+			require.NoError(t, <-done, "it is still served")
 			wait(time.Hour)
 			require.Empty(t, memory.written())
 		})
@@ -410,14 +410,38 @@ func TestRequestsDoNotWaitForABatch(t *testing.T) {
 	})
 }
 
+// A recorder that ignores its context for minutes does not end the writing of last
+// uses for good.
+func TestAfterABatchThatHungTheNextIsWritten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newRecordingStore()
+		auth := nodeOver(t, store)
+		key := issueCustom(t, auth, "text")
+		release := make(chan struct{})
+		store.failWith(func() error { <-release; return nil })
+		requireOpens(t, auth, "text", key.ID)
+		wait(batchInterval + time.Second)
+		requireOpens(t, auth, "text", key.ID) // while the batch hangs
+		wait(5 * time.Minute)
+		store.failWith(nil)
+		close(release)
+		synctest.Wait()
+
+		used := time.Now()
+		requireOpens(t, auth, "text", key.ID)
+		wait(2 * batchInterval)
+		require.True(t, lastUse(t, auth, key.ID).Equal(used), "last used at %v, written %v", used, lastUse(t, auth, key.ID))
+	})
+}
+
 // A recorder that ignores its context holds up nobody but itself.
 func TestShutdownReturnsWhenItsContextEnds(t *testing.T) {
-	rows := map[string]func(t *testing.T, auth *apikey.Authority, entered chan struct{}){
-		"although a batch is being written": func(t *testing.T, auth *apikey.Authority, entered chan struct{}) {
-			go auth.Shutdown(context.Background())
+	rows := map[string]func(auth *apikey.Authority, entered chan struct{}){
+		"although a batch is being written": func(auth *apikey.Authority, entered chan struct{}) {
+			go func() { _ = auth.Shutdown(context.Background()) }()
 			<-entered
 		},
-		"although its own batch does not end": func(*testing.T, *apikey.Authority, chan struct{}) {},
+		"although its own batch does not end": func(*apikey.Authority, chan struct{}) {},
 	}
 	for name, prepare := range rows {
 		t.Run(name, func(t *testing.T) {
@@ -428,7 +452,7 @@ func TestShutdownReturnsWhenItsContextEnds(t *testing.T) {
 			defer close(release)
 			store.failWith(func() error { entered <- struct{}{}; <-release; return nil })
 			requireOpens(t, auth, "text", key.ID)
-			prepare(t, auth, entered)
+			prepare(auth, entered)
 
 			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 			defer cancel()

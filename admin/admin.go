@@ -4,7 +4,9 @@
 //	api, err := admin.NewAPI(auth, admin.ByKey(auth), nil)
 //	…
 //	r.Mount("/api/api-keys", api)                                            // chi
-//	mux.Handle("/api/api-keys/", http.StripPrefix("/api/api-keys", api))     // net/http
+//
+//	mux.Handle("/api/api-keys", http.StripPrefix("/api/api-keys", api))      // net/http:
+//	mux.Handle("/api/api-keys/", http.StripPrefix("/api/api-keys", api))     // both, or it redirects
 //
 // There is no open default: every handler is made with an [Authorizer], which
 // says who asks and what they may do. The rules at [apikey.Actor] then keep an

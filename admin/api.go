@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -77,7 +78,7 @@ func (a *api) routes() chi.Router {
 	r.NotFound(func(w http.ResponseWriter, _ *http.Request) {
 		writeProblem(w, &problem{Status: http.StatusNotFound, Detail: "There is nothing at this path."})
 	})
-	r.MethodNotAllowed(methodNotAllowed)
+	r.MethodNotAllowed(methodNotAllowed(r))
 	get := func(pattern string, h http.HandlerFunc) { r.Get(pattern, h); r.Head(pattern, h) }
 	get("/", a.list)
 	r.Post("/", a.create)
@@ -129,18 +130,22 @@ func writeRefusal(w http.ResponseWriter, r *http.Request, err error) {
 	writeProblem(w, &problem{Status: http.StatusForbidden, Detail: "Not allowed."})
 }
 
-// methodNotAllowed answers 405 with the methods that are.
-func methodNotAllowed(w http.ResponseWriter, r *http.Request) {
-	ctx := chi.RouteContext(r.Context())
-	for _, method := range []string{"GET", "HEAD", "POST", "PATCH", "DELETE"} {
-		if ctx.Routes.Match(chi.NewRouteContext(), method, ctx.RoutePath) {
-			w.Header().Add("Allow", method)
+// methodNotAllowed returns the handler that answers 405 with the methods that are.
+func methodNotAllowed(router chi.Routes) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		path := cmp.Or(chi.RouteContext(r.Context()).RoutePath, r.URL.EscapedPath(), "/")
+		var allowed []string
+		for _, method := range []string{"GET", "HEAD", "POST", "PATCH", "DELETE"} {
+			if router.Match(chi.NewRouteContext(), method, path) {
+				allowed = append(allowed, method)
+			}
 		}
+		w.Header().Set("Allow", strings.Join(allowed, ", "))
+		writeProblem(w, &problem{
+			Status: http.StatusMethodNotAllowed,
+			Detail: "Allowed here: " + strings.Join(allowed, ", ") + ".",
+		})
 	}
-	writeProblem(w, &problem{
-		Status: http.StatusMethodNotAllowed,
-		Detail: "Allowed here: " + strings.Join(w.Header().Values("Allow"), ", ") + ".",
-	})
 }
 
 const (
@@ -172,11 +177,11 @@ func (a *api) list(w http.ResponseWriter, r *http.Request) {
 	for _, key := range keys {
 		page.Keys = append(page.Keys, newKeyJSON(key))
 	}
-	writeJSON(w, http.StatusOK, page)
+	a.writeJSON(w, http.StatusOK, page)
 }
 
 func (a *api) create(w http.ResponseWriter, r *http.Request) {
-	f := readFields(w, r, "application/json")
+	f := readFields(w, r, required, "application/json")
 	var spec apikey.KeySpec
 	f.spec(&spec)
 	text, custom := f.customKey()
@@ -197,8 +202,8 @@ func (a *api) create(w http.ResponseWriter, r *http.Request) {
 		a.writeError(w, err)
 		return
 	}
-	w.Header().Set("Location", a.basePath(r)+"/"+url.PathEscape(made.key.ID))
-	made.write(w, http.StatusCreated)
+	w.Header().Set("Location", strings.TrimRight(a.basePath(r), "/")+"/"+url.PathEscape(made.key.ID))
+	a.writeIssued(w, made, http.StatusCreated)
 }
 
 // basePath returns the path of the collection as the client sees it, for a
@@ -211,11 +216,12 @@ func (a *api) basePath(r *http.Request) string {
 	if u, err := url.ParseRequestURI(r.RequestURI); err == nil {
 		path = u.EscapedPath() // what routers in front have not cut a prefix from
 	}
-	return strings.TrimRight(path, "/")
+	// One slash at the start: two would name a host.
+	return "/" + strings.Trim(path, "/")
 }
 
 func (a *api) permissions(w http.ResponseWriter, _ *http.Request) {
-	writeJSON(w, http.StatusOK, struct {
+	a.writeJSON(w, http.StatusOK, struct {
 		Permissions apikey.Catalog `json:"permissions"`
 	}{a.auth.Catalog()})
 }
@@ -225,12 +231,13 @@ func (a *api) get(w http.ResponseWriter, r *http.Request) {
 }
 
 func (a *api) revoke(w http.ResponseWriter, r *http.Request) {
-	if r.ContentLength != 0 {
-		f := readFields(w, r, "application/json")
-		if p := f.problem(); p != nil {
-			writeProblem(w, p)
-			return
-		}
+	f := readFields(w, r, optional, "application/json")
+	if p := f.problem(); p != nil {
+		writeProblem(w, p)
+		return
+	}
+	if !a.unchanged(w, r) {
+		return
 	}
 	a.answerKey(w, func(ctx context.Context) (*apikey.Key, error) { return a.auth.Revoke(ctx, idOf(r)) }, r)
 }
@@ -242,11 +249,11 @@ func (a *api) answerKey(w http.ResponseWriter, call func(context.Context) (*apik
 		return
 	}
 	w.Header().Set("ETag", etagOf(key))
-	writeJSON(w, http.StatusOK, newKeyJSON(key))
+	a.writeJSON(w, http.StatusOK, newKeyJSON(key))
 }
 
 func (a *api) patch(w http.ResponseWriter, r *http.Request) {
-	f := readFields(w, r, "application/merge-patch+json", "application/json")
+	f := readFields(w, r, required, "application/merge-patch+json", "application/json")
 	key, err := a.auth.Key(r.Context(), idOf(r))
 	if err != nil {
 		a.writeError(w, err)
@@ -269,11 +276,14 @@ func (a *api) patch(w http.ResponseWriter, r *http.Request) {
 }
 
 func (a *api) rotate(w http.ResponseWriter, r *http.Request) {
-	f := readFields(w, r, "application/json")
+	f := readFields(w, r, required, "application/json")
 	overlap := f.overlap()
 	text, custom := f.customKey()
 	if p := f.problem(); p != nil {
 		writeProblem(w, p)
+		return
+	}
+	if !a.unchanged(w, r) {
 		return
 	}
 	var (
@@ -289,15 +299,37 @@ func (a *api) rotate(w http.ResponseWriter, r *http.Request) {
 		a.writeError(w, err)
 		return
 	}
-	made.write(w, http.StatusOK)
+	a.writeIssued(w, made, http.StatusOK)
 }
 
 func (a *api) delete(w http.ResponseWriter, r *http.Request) {
+	if !a.unchanged(w, r) {
+		return
+	}
 	if err := a.auth.Delete(r.Context(), idOf(r)); err != nil {
 		a.writeError(w, err)
 		return
 	}
 	w.WriteHeader(http.StatusNoContent)
+}
+
+// unchanged answers and returns false where the client sent If-Match, which only a
+// patch must, and the key is not as it was then.
+func (a *api) unchanged(w http.ResponseWriter, r *http.Request) bool {
+	lines := r.Header["If-Match"]
+	if len(lines) == 0 {
+		return true
+	}
+	key, err := a.auth.Key(r.Context(), idOf(r))
+	if err != nil {
+		a.writeError(w, err)
+		return false
+	}
+	if p := checkIfMatch(lines, key); p != nil {
+		writeProblem(w, p)
+		return false
+	}
+	return true
 }
 
 // idOf returns the key's ID in the path. chi matches the escaped path where there

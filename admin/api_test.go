@@ -188,6 +188,15 @@ func TestCallsRefused(t *testing.T) {
 
 		{name: "form", key: "full", method: "POST", body: "name=a", header: []string{"Content-Type", "application/x-www-form-urlencoded"}, status: 415},
 		{name: "not JSON", key: "full", method: "POST", body: `{"name":`, status: 400},
+		{name: "bad UTF-8", key: "full", method: "POST", body: "{\"key\":\"aaaa\xffbbbb\"}", status: 400},
+		{name: "half a surrogate pair", key: "full", method: "POST", body: `{"key":"x\ud800y-1"}`, status: 400},
+		{name: "the other half", key: "full", method: "POST", body: `{"key":"x\udc00y-1"}`, status: 400},
+		{name: "UTF-16", key: "full", method: "POST", body: `{}`, header: []string{"Content-Type", "application/json; charset=utf-16"}, status: 415},
+		{name: "metadata with a name twice", key: "full", method: "POST", body: `{"metadata":{"a":"1","a":"2"}}`, status: 422, fields: []string{"metadata"}},
+		{name: "the zero time is not never", key: "full", method: "POST", body: `{"expiresAt":"0001-01-01T00:00:00Z"}`, status: 422, fields: []string{"expiresAt"}},
+		{name: "rotation of a stale version", key: "full", method: "POST", path: "/" + id + "/rotate", body: `{"overlap":"0s"}`, header: []string{"If-Match", `"7"`}, status: 412},
+		{name: "revocation of a stale version", key: "full", method: "POST", path: "/" + id + "/revoke", header: []string{"If-Match", `"7"`}, status: 412},
+		{name: "deletion of a stale version", key: "full", method: "DELETE", path: "/" + id, header: []string{"If-Match", `"7"`}, status: 412},
 		{name: "array", key: "full", method: "POST", body: `[]`, status: 400},
 		{name: "more behind it", key: "full", method: "POST", body: `{} {}`, status: 400},
 		{name: "100 KiB", key: "full", method: "POST", body: `{"name":"` + strings.Repeat("a", 100<<10) + `"}`, status: 413},
@@ -250,6 +259,55 @@ func TestCallsRefused(t *testing.T) {
 	key, err := f.auth.Key(t.Context(), id)
 	require.NoError(t, err)
 	require.Equal(t, int64(1), key.Version, "nothing above has changed the key")
+}
+
+// TestAllow: a method that is not there is answered with those that are.
+func TestAllow(t *testing.T) {
+	f := newFixture(t)
+	for path, want := range map[string]string{
+		"":                     "GET, HEAD, POST",
+		"/":                    "GET, HEAD, POST",
+		"/some-id":             "GET, HEAD, PATCH, DELETE",
+		"/permissions":         "GET, HEAD, PATCH, DELETE", // as an ID it could be one
+		"/some-id/rotate":      "POST",
+		"/with%2Fslash/revoke": "POST",
+	} {
+		got := f.call("full", "PUT", path, "")
+		require.Equal(t, 405, got.StatusCode, path)
+		require.Equal(t, want, got.Header.Get("Allow"), path)
+		require.Contains(t, got.body["detail"], want)
+	}
+}
+
+// TestOddKeys: a key that no JSON can hold is the store's fault, and no panic.
+func TestOddKeys(t *testing.T) {
+	store := apikey.NewMemoryStore()
+	auth, err := apikey.New(t.Context(), store, &apikey.Options{Logger: slog.New(slog.DiscardHandler)})
+	require.NoError(t, err)
+	_, err = auth.IssueCustom(t.Context(), apikey.KeySpec{Permissions: []apikey.Permission{apikey.Native}}, "full")
+	require.NoError(t, err)
+	require.NoError(t, store.Create(t.Context(), &apikey.Key{ID: "odd", Version: 1, Logging: 8}))
+	api, err := admin.NewAPI(auth, admin.ByKey(auth), &admin.Options{Logger: slog.New(slog.DiscardHandler)})
+	require.NoError(t, err)
+	r := httptest.NewRequest("GET", "/", nil)
+	r.Header.Set("X-ApiKey", "full")
+	w := httptest.NewRecorder()
+	api.ServeHTTP(w, r)
+	require.Equal(t, 503, w.Code)
+}
+
+// TestRevokeWithoutABody: of unknown length, and empty.
+func TestRevokeWithoutABody(t *testing.T) {
+	f := newFixture(t)
+	id := f.issue("chunked", apikey.KeySpec{}).ID
+	req, err := http.NewRequestWithContext(t.Context(), "POST", f.base+"/"+id+"/revoke", io.NopCloser(strings.NewReader("")))
+	require.NoError(t, err)
+	req.ContentLength = -1
+	req.Header.Set("X-ApiKey", "full")
+	resp, err := http.DefaultClient.Do(req)
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	require.Equal(t, 200, resp.StatusCode)
 }
 
 // TestDelegation: a manager handles keys that are no stronger than its own.
@@ -453,9 +511,8 @@ func TestNoSecretInAnswers(t *testing.T) {
 	f := newFixture(t)
 	created := f.call("full", "POST", "", `{"key":"Very-Secret-Text-1"}`)
 	id := created.key()["id"].(string)
-	key, err := f.auth.Key(t.Context(), id)
-	require.NoError(t, err)
-	digest := fmt.Sprintf("%x", key.Credentials[0].Digest[:])
+	sum := apikey.DigestOf("Very-Secret-Text-1")
+	digest := fmt.Sprintf("%x", sum[:])
 	for _, got := range []answer{
 		created, f.call("full", "GET", "", ""), f.call("full", "GET", "/"+id, ""),
 		f.call("full", "POST", "", `{"key":"Very-Secret-Text-1"}`),

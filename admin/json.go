@@ -1,9 +1,12 @@
 package admin
 
 import (
+	"bytes"
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"mime"
@@ -13,6 +16,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/seed-be062aaa/apikey"
 )
@@ -42,18 +47,19 @@ type issued struct {
 	secret apikey.Secret
 }
 
-func (i issued) write(w http.ResponseWriter, status int) {
+func (a *api) writeIssued(w http.ResponseWriter, i issued, status int) {
 	w.Header().Set("ETag", etagOf(i.key))
-	writeJSON(w, status, struct {
+	a.writeJSON(w, status, struct {
 		Key    keyJSON `json:"key"`
 		Secret string  `json:"secret,omitempty"`
 	}{newKeyJSON(i.key), i.secret.Reveal()})
 }
 
-func writeJSON(w http.ResponseWriter, status int, value any) {
+func (a *api) writeJSON(w http.ResponseWriter, status int, value any) {
 	body, err := json.Marshal(value)
-	if err != nil {
-		panic("admin: what is answered cannot be encoded: " + err.Error())
+	if err != nil { // a store returned what no key can hold
+		a.writeError(w, err)
+		return
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
@@ -108,8 +114,10 @@ func (a *api) writeError(w http.ResponseWriter, err error) {
 			p.Status, p.Detail = http.StatusUnprocessableEntity, "Some fields are not legal."
 			break
 		}
-		// The store's words are for the operator.
-		a.opts.Logger.Error("admin: the key store failed", "error", err)
+		// The store's words are for the operator, unless it is the client that left.
+		if !errors.Is(err, context.Canceled) {
+			a.opts.Logger.Error("admin: the key store failed", "error", err)
+		}
 		p.Status, p.Detail = http.StatusServiceUnavailable, "The keys cannot be reached at the moment."
 	}
 	writeProblem(w, p)
@@ -117,8 +125,9 @@ func (a *api) writeError(w http.ResponseWriter, err error) {
 
 // sentence makes an error's text one.
 func sentence(err error) string {
-	text := strings.TrimPrefix(err.Error(), "apikey: ")
-	return strings.ToUpper(text[:1]) + text[1:] + "."
+	text := strings.ReplaceAll(err.Error(), "apikey: ", "")
+	first, size := utf8.DecodeRuneInString(text)
+	return string(unicode.ToUpper(first)) + text[size:] + "."
 }
 
 // fieldProblems returns the field errors in a tree of joined ones.
@@ -145,57 +154,106 @@ type fields struct {
 	fatal   *problem
 }
 
+// What a call says of its body.
+const (
+	required = true
+	optional = false
+)
+
 // readFields reads a JSON object that comes as one of the types. Unlike
-// encoding/json alone it tells the case of names, and refuses one that is there
-// twice.
-func readFields(w http.ResponseWriter, r *http.Request, types ...string) *fields {
-	f := &fields{members: map[string]json.RawMessage{}}
-	mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if err != nil || !slices.Contains(types, mediaType) {
-		f.fatal = &problem{
-			Status: http.StatusUnsupportedMediaType,
-			Detail: "Send a JSON object as " + strings.Join(types, " or ") + ".",
-		}
-		return f
+// encoding/json alone it tells the case of names, refuses one that is there
+// twice, and replaces nothing that is not Unicode.
+func readFields(w http.ResponseWriter, r *http.Request, needed bool, types ...string) *fields {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	mediaType, params, typeErr := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	charset := params["charset"]
+	refuse := func(status int, detail string) *fields {
+		return &fields{fatal: &problem{Status: status, Detail: detail}}
 	}
-	f.decode(json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody)))
+	_, tooLong := errors.AsType[*http.MaxBytesError](err)
+	switch {
+	case tooLong:
+		return refuse(http.StatusRequestEntityTooLarge, "The body has more than 64 KiB.")
+	case err != nil:
+		return refuse(http.StatusBadRequest, "The body ended early.")
+	case len(body) == 0 && !needed:
+		return &fields{}
+	case typeErr != nil, !slices.Contains(types, mediaType), charset != "" && !strings.EqualFold(charset, "utf-8"):
+		return refuse(http.StatusUnsupportedMediaType, "Send a JSON object as "+strings.Join(types, " or ")+", in UTF-8.")
+	case !utf8.Valid(body) || hasHalfPair(body):
+		return refuse(http.StatusBadRequest, "The body is not valid UTF-8, or escapes half a surrogate pair.")
+	}
+	f := &fields{}
+	members, twice, err := decodeObject(body)
+	if err != nil {
+		return refuse(http.StatusBadRequest, "The body is not one well-formed JSON object.")
+	}
+	f.members = members
+	for _, name := range twice {
+		f.fail(name, "must be there once")
+	}
 	return f
 }
 
-func (f *fields) decode(d *json.Decoder) {
-	malformed := func(err error) {
-		f.fatal = &problem{Status: http.StatusBadRequest, Detail: "The body is not one well-formed JSON object."}
-		if tooLong := (*http.MaxBytesError)(nil); errors.As(err, &tooLong) {
-			f.fatal = &problem{Status: http.StatusRequestEntityTooLarge, Detail: "The body has more than 64 KiB."}
-		}
-	}
+// decodeObject returns the members of a JSON object, and the names that it has
+// more than once.
+func decodeObject(text []byte) (members map[string]json.RawMessage, twice []string, err error) {
+	d := json.NewDecoder(bytes.NewReader(text))
 	if start, err := d.Token(); err != nil || start != json.Delim('{') {
-		malformed(err)
-		return
+		return nil, nil, errNoObject
 	}
+	members = map[string]json.RawMessage{}
 	for d.More() {
 		name, err := d.Token()
 		if err != nil {
-			malformed(err)
-			return
+			return nil, nil, err
 		}
 		var value json.RawMessage
 		if err := d.Decode(&value); err != nil {
-			malformed(err)
-			return
+			return nil, nil, err
 		}
-		if _, twice := f.members[name.(string)]; twice {
-			f.fail(name.(string), "must be there once")
+		key, _ := name.(string) // a member's name is nothing else
+		if _, there := members[key]; there {
+			twice = append(twice, key)
 		}
-		f.members[name.(string)] = value
+		members[key] = value
 	}
 	if _, err := d.Token(); err != nil { // the closing brace
-		malformed(err)
-		return
+		return nil, nil, err
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		malformed(err)
+		return nil, nil, errNoObject
 	}
+	return members, twice, nil
+}
+
+var errNoObject = errors.New("not one JSON object")
+
+// hasHalfPair reports whether a JSON text escapes half a surrogate pair, which
+// encoding/json would replace without a word.
+func hasHalfPair(text []byte) bool {
+	high := false // the escape before was a first half
+	for i := 0; i < len(text); i++ {
+		if text[i] != '\\' || i+1 == len(text) {
+			if high {
+				return true
+			}
+			continue
+		}
+		i++
+		unit := rune(0)
+		if text[i] == 'u' && i+4 < len(text) {
+			n, _ := strconv.ParseUint(string(text[i+1:i+5]), 16, 16)
+			unit = rune(n)
+			i += 4
+		}
+		first, second := 0xd800 <= unit && unit < 0xdc00, 0xdc00 <= unit && unit < 0xe000
+		if high != second {
+			return true
+		}
+		high = first
+	}
+	return high
 }
 
 func (f *fields) fail(name, detail string) {
@@ -250,14 +308,31 @@ func (f *fields) spec(spec *apikey.KeySpec) {
 	patch(f, "permissions", "an array of strings", &spec.Permissions)
 	patch(f, "logging", "none, request, response or both", &spec.Logging)
 	patch(f, "disabled", "true or false", &spec.Disabled)
-	patch(f, "expiresAt", "a time as in RFC 3339, or null for never", &spec.ExpiresAt)
+	f.expiry(spec)
 	f.metadata(spec)
+}
+
+// expiry reads a time. The zero time is a mistake here, and not never: it is what
+// a client sends that forgot to set one.
+func (f *fields) expiry(spec *apikey.KeySpec) {
+	const legal = "a time in the future as in RFC 3339, or null for never"
+	if _, there := f.members["expiresAt"]; !there {
+		return
+	}
+	var expires time.Time
+	if f.take("expiresAt", legal, &expires) && expires.IsZero() {
+		f.fail("expiresAt", "must be "+legal)
+	}
+	spec.ExpiresAt = expires
 }
 
 // metadata merges an object of strings into the metadata; null removes a member,
 // or all of them.
 func (f *fields) metadata(spec *apikey.KeySpec) {
-	_, there := f.members["metadata"]
+	value, there := f.members["metadata"]
+	if _, twice, err := decodeObject(value); err == nil && len(twice) > 0 {
+		f.fail("metadata", fmt.Sprintf("must not have %q twice", twice))
+	}
 	var members map[string]*string
 	if !f.take("metadata", "an object of strings", &members) {
 		if there {

@@ -126,7 +126,8 @@ func scan(rows *sql.Rows) (*apikey.Key, error) {
 			return nil, fmt.Errorf("the metadata of key %q: %w", key.ID, err)
 		}
 	}
-	if digest == nil { // an outer join without a match
+	key.Logging &= apikey.LogBoth // whatever wrote other bits there
+	if digest == nil {            // an outer join without a match
 		return &key, nil
 	}
 	if len(digest) != len(credential.Digest) {
