@@ -71,7 +71,7 @@ func FuzzFormScan(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		var values, kept []string
 		broken := false
-		for _, pair := range strings.Split(text, "&") {
+		for pair := range strings.SplitSeq(text, "&") {
 			if !named(pair, "key") {
 				kept = append(kept, pair)
 				continue

@@ -64,7 +64,7 @@ type consumer struct {
 func newConsumer(t *testing.T) *consumer {
 	t.Helper()
 	goenv := func(name string) string {
-		value, err := exec.CommandContext(t.Context(), "go", "env", name).Output() //nolint:gosec // names of ours
+		value, err := exec.CommandContext(t.Context(), "go", "env", name).Output()
 		require.NoError(t, err)
 		return strings.TrimSpace(string(value))
 	}
@@ -88,7 +88,7 @@ func (c *consumer) run(args ...string) string {
 	c.t.Helper()
 	ctx, cancel := context.WithTimeout(c.t.Context(), 5*time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "go", args...) //nolint:gosec // arguments of ours
+	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir, cmd.Env = c.dir, c.env
 	output, err := cmd.CombinedOutput()
 	require.NoError(c.t, err, "go %s: %s", strings.Join(args, " "), output)
