@@ -2,8 +2,6 @@ package admin
 
 import (
 	"bytes"
-	"context"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,138 +9,14 @@ import (
 	"maps"
 	"mime"
 	"net/http"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/seed-be062aaa/apikey"
 )
-
-// keyJSON is a key as clients see it.
-type keyJSON struct {
-	apikey.Key
-	Weak  bool     `json:"weak"`
-	Hints []string `json:"hints"`
-}
-
-func newKeyJSON(key *apikey.Key) keyJSON {
-	k := keyJSON{*key, key.Weak(), key.Hints()}
-	// Empty, and not null: clients loop over them.
-	if k.Permissions == nil {
-		k.Permissions = []apikey.Permission{}
-	}
-	if k.Metadata == nil {
-		k.Metadata = map[string]string{}
-	}
-	return k
-}
-
-// issued is the answer that shows a generated key, once.
-type issued struct {
-	key    *apikey.Key
-	secret apikey.Secret
-}
-
-func (a *api) writeIssued(w http.ResponseWriter, i issued, status int) {
-	w.Header().Set("ETag", etagOf(i.key))
-	a.writeJSON(w, status, struct {
-		Key    keyJSON `json:"key"`
-		Secret string  `json:"secret,omitempty"`
-	}{newKeyJSON(i.key), i.secret.Reveal()})
-}
-
-func (a *api) writeJSON(w http.ResponseWriter, status int, value any) {
-	body, err := json.Marshal(value)
-	if err != nil { // a store returned what no key can hold
-		a.writeError(w, err)
-		return
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_, _ = w.Write(append(body, '\n'))
-}
-
-// problem is a problem detail of RFC 9457, with one entry in Errors for each
-// field that is wrong.
-type problem struct {
-	Title  string         `json:"title"`
-	Status int            `json:"status"`
-	Detail string         `json:"detail"`
-	Errors []fieldProblem `json:"errors,omitempty"`
-}
-
-type fieldProblem struct {
-	Field  string `json:"field"`
-	Detail string `json:"detail"`
-}
-
-func writeProblem(w http.ResponseWriter, p *problem) {
-	p.Title = http.StatusText(p.Status)
-	body, _ := json.Marshal(p)
-	h := w.Header()
-	h.Set("Cache-Control", "no-store")
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Content-Type", "application/problem+json")
-	if p.Status == http.StatusServiceUnavailable {
-		h.Set("Retry-After", "1")
-	}
-	w.WriteHeader(p.Status)
-	_, _ = w.Write(append(body, '\n'))
-}
-
-// writeError answers what a call of the Authority returned.
-func (a *api) writeError(w http.ResponseWriter, err error) {
-	p := &problem{Detail: sentence(err)}
-	switch {
-	case errors.Is(err, apikey.ErrNotFound):
-		p.Status, p.Detail = http.StatusNotFound, "There is no such key."
-	case errors.Is(err, apikey.ErrNotDelegated):
-		p.Status = http.StatusForbidden
-	case errors.Is(err, apikey.ErrInUse):
-		p.Status = http.StatusConflict
-		p.Errors = []fieldProblem{{"key", "is in use, perhaps by a revoked key; choose another text"}}
-	case errors.Is(err, apikey.ErrConflict):
-		p.Status, p.Detail = http.StatusPreconditionFailed, "The key has changed since you read it. Read it again."
-	case errors.Is(err, apikey.ErrKeyRevoked):
-		p.Status, p.Detail = http.StatusConflict, "The key was revoked, and stays so."
-	default:
-		if p.Errors = fieldProblems(err); len(p.Errors) > 0 {
-			p.Status, p.Detail = http.StatusUnprocessableEntity, "Some fields are not legal."
-			break
-		}
-		// The store's words are for the operator, unless it is the client that left.
-		if !errors.Is(err, context.Canceled) {
-			a.opts.Logger.Error("admin: the key store failed", "error", err)
-		}
-		p.Status, p.Detail = http.StatusServiceUnavailable, "The keys cannot be reached at the moment."
-	}
-	writeProblem(w, p)
-}
-
-// sentence makes an error's text one.
-func sentence(err error) string {
-	text := strings.ReplaceAll(err.Error(), "apikey: ", "")
-	first, size := utf8.DecodeRuneInString(text)
-	return string(unicode.ToUpper(first)) + text[size:] + "."
-}
-
-// fieldProblems returns the field errors in a tree of joined ones.
-func fieldProblems(err error) []fieldProblem {
-	if field, ok := err.(*apikey.FieldError); ok { //nolint:errorlint // the tree is walked here, node by node
-		return []fieldProblem{{field.Field, field.Problem}}
-	}
-	var all []fieldProblem
-	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		for _, err := range joined.Unwrap() {
-			all = append(all, fieldProblems(err)...)
-		}
-	}
-	return all
-}
 
 const maxBody = 64 << 10
 
@@ -396,42 +270,4 @@ func parseDuration(text string) (time.Duration, error) {
 		return time.Duration(n) * 24 * time.Hour, err
 	}
 	return time.ParseDuration(text)
-}
-
-// cursorOf returns the cursor of the page behind the key with that ID.
-func cursorOf(id string) string { return base64.RawURLEncoding.EncodeToString([]byte(id)) }
-
-// parseList reads the parameters of a list.
-func parseList(rawQuery string) (apikey.Query, *problem) {
-	query := apikey.Query{Limit: defaultLimit}
-	bad := func(detail string) (apikey.Query, *problem) {
-		return query, &problem{Status: http.StatusBadRequest, Detail: detail}
-	}
-	params, err := url.ParseQuery(rawQuery)
-	if err != nil {
-		return bad("The query is malformed.")
-	}
-	for name, values := range params {
-		if len(values) != 1 {
-			return bad("A parameter may be there once.")
-		}
-		switch name {
-		case "limit":
-			query.Limit, err = strconv.Atoi(values[0])
-			if err != nil || query.Limit < 1 || query.Limit > maxLimit {
-				return bad("The parameter limit must be a number from 1 to " + strconv.Itoa(maxLimit) + ".")
-			}
-		case "cursor":
-			after, err := base64.RawURLEncoding.DecodeString(values[0])
-			if err != nil || len(after) == 0 {
-				return bad("The parameter cursor must be the next of another page.")
-			}
-			query.After = string(after)
-		case "q":
-			query.Search = values[0]
-		default:
-			return bad("The parameters are limit, cursor and q.")
-		}
-	}
-	return query, nil
 }
