@@ -190,6 +190,24 @@ func TestRestoredForm(t *testing.T) {
 	require.Equal(t, map[string][]string{"a": {"1"}}, got.form)
 }
 
+// TestParsedFormWithoutABody: the form counts, whatever became of the body.
+func TestParsedFormWithoutABody(t *testing.T) {
+	auth := newAuthority(t, nil)
+	issueCustom(t, auth, "good", apikey.Variables)
+	for name, body := range map[string]io.ReadCloser{"none": nil, "empty": http.NoBody} {
+		t.Run(name, func(t *testing.T) {
+			r := httptest.NewRequest("POST", "/", strings.NewReader("key=good&a=1"))
+			r.Header.Set("Content-Type", form)
+			require.NoError(t, r.ParseForm())
+			r.Body, r.ContentLength = body, 0
+			next, err := auth.Check(nil, r, apikey.AnyKey())
+			require.NoError(t, err)
+			require.Equal(t, "a=1", next.PostForm.Encode())
+			require.Equal(t, "a=1", next.Form.Encode())
+		})
+	}
+}
+
 // TestScrubsWhatOthersMoved: places that net/http keeps twice are scrubbed twice.
 func TestScrubsWhatOthersMoved(t *testing.T) {
 	auth := newAuthority(t, &apikey.Options{Sources: append(apikey.OtterSources(), apikey.FromBasic("api"))})

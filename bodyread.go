@@ -1,0 +1,116 @@
+package apikey
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"slices"
+	"sync/atomic"
+	"time"
+)
+
+var errBodyRead = errors.New("apikey: the body could not be read to its end")
+
+// firstRead is what is set aside for a body before any of it is there, so that
+// those who declare much and send nothing hold little.
+const firstRead = 4 << 10
+
+// readBody reads the body to its end, within the limits of size, time, and the
+// bytes that all requests together may have waiting. What it read is returned
+// with a failure too. The caller gives it back to the budget. Of a body that was
+// read before, the declared length says nothing.
+func (a *Authority) readBody(
+	w http.ResponseWriter, r *http.Request, before bool,
+) (data []byte, whole bool, f *failure) {
+	if r.Body == nil {
+		return nil, true, nil
+	}
+	if r.ContentLength > a.opts.MaxBody && !before {
+		return nil, false, &failure{reason: ErrBodyTooLong}
+	}
+	defer func() {
+		if !whole && f == nil { // the body panicked, and nobody else will give it back
+			a.budget.give(len(data))
+		}
+	}()
+	deadline := a.setDeadline(w, r)
+	size := int64(firstRead)
+	if r.ContentLength > 0 {
+		size = min(size, r.ContentLength)
+	}
+	data = make([]byte, 0, size+1) // one more, to meet the end without growing
+	for {
+		n, err := r.Body.Read(data[len(data):cap(data)])
+		data = data[:len(data)+n]
+		fits := a.budget.take(n)
+		switch {
+		case int64(len(data)) > a.opts.MaxBody:
+			return data, false, &failure{reason: ErrBodyTooLong}
+		case !fits:
+			return data, false, &failure{reason: ErrOverloaded}
+		case err == io.EOF:
+			deadline.lift()
+			return data, true, nil
+		case err != nil:
+			return data, false, readFailure(err)
+		}
+		if len(data) == cap(data) {
+			data = slices.Grow(data, len(data))
+		}
+	}
+}
+
+func readFailure(err error) *failure {
+	var tooLong *http.MaxBytesError
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return &failure{reason: ErrBodyTimeout}
+	case errors.As(err, &tooLong):
+		return &failure{reason: ErrBodyTooLong}
+	}
+	return &failure{reason: ErrMalformedRequest, cause: errBodyRead, detail: "The request body ended early."}
+}
+
+// A readDeadline bounds the reading of one body. Where the writer offers none,
+// it is zero and does nothing.
+type readDeadline struct{ control *http.ResponseController }
+
+// setDeadline gives the body as long as the Authority allows, and no longer than
+// the server would.
+func (a *Authority) setDeadline(w http.ResponseWriter, r *http.Request) readDeadline {
+	limit := a.opts.BodyTimeout
+	if server, ok := r.Context().Value(http.ServerContextKey).(*http.Server); ok && server.ReadTimeout > 0 {
+		limit = min(limit, server.ReadTimeout)
+	}
+	if w == nil || limit <= 0 {
+		return readDeadline{}
+	}
+	control := http.NewResponseController(w)
+	if control.SetReadDeadline(time.Now().Add(limit)) != nil {
+		return readDeadline{}
+	}
+	return readDeadline{control}
+}
+
+// lift ends the deadline once the body is read. Left in place, it would cancel
+// the context of a handler that runs longer. After a failure it stays, for the
+// server reads on to find the next request.
+func (d readDeadline) lift() {
+	if d.control != nil {
+		_ = d.control.SetReadDeadline(time.Time{})
+	}
+}
+
+// A byteBudget bounds the bytes that many requests hold together.
+type byteBudget struct {
+	limit int64 // 0: none
+	used  atomic.Int64
+}
+
+// take notes n more bytes, also where they are too many.
+func (b *byteBudget) take(n int) bool {
+	return b.used.Add(int64(n)) <= b.limit || b.limit <= 0
+}
+
+func (b *byteBudget) give(n int) { b.used.Add(-int64(n)) }
