@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+
+	"github.com/seed-be062aaa/apikey/internal/ascii"
 )
 
 // A MemoryStore is a [ManagedStore] that keeps its keys in memory and forgets
@@ -99,7 +101,7 @@ func (s *MemoryStore) List(ctx context.Context, q Query) ([]*Key, error) {
 		end, _ = slices.BinarySearch(s.ids, q.After)
 	}
 	var page []*Key
-	search := lowerASCII(q.Search)
+	search := ascii.Lower(q.Search)
 	for _, id := range slices.Backward(s.ids[:end]) {
 		if len(page) >= q.Limit {
 			break
@@ -118,22 +120,11 @@ func (k *Key) contains(search string) bool {
 		return true
 	}
 	for _, text := range [...]string{k.ID, k.Name, k.Description, k.Subject} {
-		if strings.Contains(lowerASCII(text), search) {
+		if strings.Contains(ascii.Lower(text), search) {
 			return true
 		}
 	}
 	return false
-}
-
-// lowerASCII folds ASCII letters alone, as every database can.
-func lowerASCII(s string) string {
-	b := []byte(s)
-	for i, c := range b {
-		if 'A' <= c && c <= 'Z' {
-			b[i] = c + ('a' - 'A')
-		}
-	}
-	return string(b)
 }
 
 // Update implements [ManagedStore].

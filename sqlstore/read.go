@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/seed-be062aaa/apikey"
+	"github.com/seed-be062aaa/apikey/internal/ascii"
 )
 
 // Lookup implements [apikey.Store], in one round trip.
@@ -65,7 +66,7 @@ func (s *Store) list(q apikey.Query) (string, []any) {
 		args = append(args, q.After)
 	}
 	if q.Search != "" {
-		search := lowerASCII(q.Search)
+		search := ascii.Lower(q.Search)
 		var contain []string
 		for _, column := range []string{"id", "name", "description", "subject"} {
 			contain = append(contain, s.dialect.Contains(column, "?"))
@@ -81,14 +82,4 @@ func (s *Store) list(q apikey.Query) (string, []any) {
 	return s.spell(`SELECT ` + keyColumns + `, ` + credentialColumns + `
 		FROM (` + page + `) k LEFT JOIN apikey_credentials c ON c.key_id = k.id
 		ORDER BY k.id DESC, c.position`), append(args, q.Limit)
-}
-
-func lowerASCII(s string) string {
-	b := []byte(s)
-	for i, c := range b {
-		if 'A' <= c && c <= 'Z' {
-			b[i] = c + ('a' - 'A')
-		}
-	}
-	return string(b)
 }
