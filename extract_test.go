@@ -298,6 +298,10 @@ func TestRawRequests(t *testing.T) {
 		{"10 GB declared, key in the header, no body", "POST / HTTP/1.1\r\n" + host + "Content-Type: application/json\r\nContent-Length: 0\r\nX-ApiKey: good\r\n\r\n", "200"},
 		{"unknown expectation", "POST / HTTP/1.1\r\n" + host + "Expect: tea\r\nX-ApiKey: good\r\n\r\n", "417"},
 		{"transfer coding gzip", "POST / HTTP/1.1\r\n" + host + "Transfer-Encoding: gzip, chunked\r\nX-ApiKey: good\r\n\r\n0\r\n\r\n", "501"},
+		{"more than a mebibyte of headers", "GET / HTTP/1.1\r\n" + host + "X-ApiKey: " + strings.Repeat("k", 1<<20+16<<10) + "\r\n\r\n", "431"},
+		{"two lengths that differ", "POST / HTTP/1.1\r\n" + host + "Content-Length: 1\r\nContent-Length: 2\r\nX-ApiKey: good\r\n\r\nab", "400"},
+		{"a length beside chunks: the chunks count", "POST / HTTP/1.1\r\n" + host + "Content-Type: application/json\r\nContent-Length: 2\r\n" +
+			"Transfer-Encoding: chunked\r\n\r\n12\r\n{\"API_Key\":\"good\"}\r\n0\r\n\r\n", "200"},
 		{"body cut short", "POST / HTTP/1.1\r\n" + host + "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{\"API\r\nzz\r\n", "400"},
 	}
 	for _, row := range rows {

@@ -274,6 +274,11 @@ func TestChi(t *testing.T) {
 	})
 	r.With(auth.Require(apikey.Native)).Get("/native/*", note("native"))
 	base := serve(t, r)
+	for _, method := range []string{"get", "PURGE", "HEAD", "OPTIONS"} {
+		answer := rawExchange(t, base, method+" /native/x HTTP/1.1\r\nHost: h\r\nConnection: close\r\nX-ApiKey: native\r\n\r\n")
+		require.Equal(t, "405", answer[9:12], "%s is no route, even for those who may all", method)
+		require.Empty(t, served)
+	}
 	for _, row := range []struct {
 		target, key, want, served string
 	}{
