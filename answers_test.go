@@ -101,6 +101,7 @@ func TestAnswers(t *testing.T) {
 			assert.Equal(t, row.status, resp.StatusCode)
 			assert.Equal(t, row.challenge, resp.Header.Get("WWW-Authenticate"))
 			assert.Equal(t, "no-store", resp.Header.Get("Cache-Control"))
+			assert.Equal(t, "nosniff", resp.Header.Get("X-Content-Type-Options"))
 			if resp.Header.Get("Content-Type") == "text/plain; charset=utf-8" {
 				assert.Equal(t, row.body, body)
 				return

@@ -11,6 +11,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -237,6 +238,7 @@ func TestFeedSources(t *testing.T) {
 		{"no password", []string{"Authorization", "Basic " + b64([]byte("api:"))}, 401, apikey.ErrNoKey},
 		{"no colon", []string{"Authorization", "Basic " + b64([]byte("good"))}, 401, apikey.ErrNoKey},
 		{"not base64", []string{"Authorization", "Basic good!"}, 401, apikey.ErrMalformedKey},
+		{"base64 that others read differently", []string{"Authorization", "Basic YXBpOmdvb2R="}, 401, apikey.ErrMalformedKey},
 		{"wrong password", []string{"Authorization", "Basic " + b64([]byte("api:bad"))}, 401, apikey.ErrUnknownKey},
 		{"Bearer", []string{"Authorization", "Bearer good"}, 200, ""},
 		{"bearer in another case", []string{"Authorization", "bearer good"}, 200, ""},
@@ -367,6 +369,24 @@ func TestSlowBody(t *testing.T) {
 	require.Equal(t, http.StatusRequestTimeout, resp.StatusCode)
 	require.True(t, resp.Close, "the connection cannot be used again")
 	require.False(t, got.served)
+}
+
+// TestServersReadTimeoutCounts: a server that allows less time is not overruled.
+func TestServersReadTimeoutCounts(t *testing.T) {
+	auth := newAuthority(t, &apikey.Options{BodyTimeout: time.Minute})
+	server := httptest.NewUnstartedServer(auth.RequireKey()(http.NotFoundHandler()))
+	server.Config.ReadTimeout = 300 * time.Millisecond
+	server.Start()
+	defer server.Close()
+	conn, err := net.Dial("tcp", strings.TrimPrefix(server.URL, "http://"))
+	require.NoError(t, err)
+	defer conn.Close()
+	require.NoError(t, conn.SetDeadline(time.Now().Add(20*time.Second)))
+	_, _ = io.WriteString(conn, "POST / HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{")
+	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	require.Equal(t, http.StatusRequestTimeout, resp.StatusCode)
 }
 
 // TestDeadlineIsLifted: the deadline for a body must not end a slow handler.

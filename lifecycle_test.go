@@ -689,6 +689,13 @@ func (m *model) inUse(text string) bool {
 	})
 }
 
+// TestAFloodOfPermissionsIsOneMistake: what is wrong is told in few words.
+func TestAFloodOfPermissionsIsOneMistake(t *testing.T) {
+	flood := slices.Repeat([]apikey.Permission{"a"}, 1001)
+	_, _, err := newAuthority(t, nil).Issue(t.Context(), apikey.KeySpec{Permissions: flood})
+	require.EqualError(t, err, "apikey: permissions must list at most 1000")
+}
+
 // TestAnyLifecycle makes random changes through two nodes over one store, and
 // asks after each one for every text that there ever was.
 func TestAnyLifecycle(t *testing.T) {

@@ -128,11 +128,16 @@ func TestOptionsAreCopied(t *testing.T) {
 	issueCustom(t, auth, "good", apikey.JobsView)
 	opts.Catalog[2].Full = true // jobs:view
 	opts.Sources[0] = apikey.FromHeader("X-Other")
+	sources := []apikey.Source{apikey.FromHeader("X-ApiKey")}
+	view := auth.With(apikey.Overrides{Sources: sources})
+	sources[0] = apikey.FromHeader("X-Other")
 	auth.Catalog()[2].Full = true
 	r := httptest.NewRequest("GET", "/", nil)
 	r.Header.Set("X-ApiKey", "good")
 	_, err := auth.Check(nil, r, apikey.AllOf(apikey.JobsTrigger))
 	require.ErrorIs(t, err, apikey.ErrForbidden)
+	_, err = view.Check(nil, r, apikey.AnyKey())
+	require.NoError(t, err)
 }
 
 func TestNested(t *testing.T) {
@@ -187,16 +192,19 @@ func TestNestedAuthorities(t *testing.T) {
 func TestRequestsActAsTheirKey(t *testing.T) {
 	auth := newAuthority(t, nil)
 	issueCustom(t, auth, "manager", apikey.KeysManage)
-	var asRequest, asHost error
+	var asRequest, asHost, asActor error
 	base := serve(t, auth.Require(apikey.KeysManage)(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		spec := apikey.KeySpec{Permissions: []apikey.Permission{apikey.Native}}
 		_, _, asRequest = auth.Issue(r.Context(), spec)
 		_, _, asHost = auth.Issue(context.Background(), spec)
+		full := apikey.Actor{Permissions: []apikey.Permission{apikey.Native}}
+		_, _, asActor = auth.Issue(apikey.WithActor(r.Context(), full), spec)
 	})))
 	resp, _ := do(t, newRequest(t, "GET", base, "", "X-ApiKey", "manager"))
 	require.Equal(t, 200, resp.StatusCode)
 	require.ErrorIs(t, asRequest, apikey.ErrNotDelegated)
 	require.NoError(t, asHost)
+	require.NoError(t, asActor, "whom the host has put into the context acts")
 }
 
 // TestErrorsAreTheHandlersOwn: what an error handler does to its error changes

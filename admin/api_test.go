@@ -104,6 +104,7 @@ func TestLifecycle(t *testing.T) {
 		"logging":"both","expiresAt":"2999-01-01T02:00:00+02:00","metadata":{"team":"ops"}}`)
 	require.Equal(t, 201, created.StatusCode, created.text)
 	require.Equal(t, "no-store", created.Header.Get("Cache-Control"))
+	require.Equal(t, "nosniff", created.Header.Get("X-Content-Type-Options"))
 	require.Equal(t, `"1"`, created.Header.Get("ETag"))
 	id, secret := created.key()["id"].(string), created.body["secret"].(string)
 	require.Equal(t, "/deep/keys/"+id, created.Header.Get("Location"))
@@ -248,6 +249,7 @@ func TestCallsRefused(t *testing.T) {
 			require.Equal(t, row.status, got.StatusCode, got.text)
 			require.Equal(t, "application/problem+json", got.Header.Get("Content-Type"))
 			require.Equal(t, "no-store", got.Header.Get("Cache-Control"))
+			require.Equal(t, "nosniff", got.Header.Get("X-Content-Type-Options"))
 			require.Equal(t, float64(row.status), got.body["status"])
 			require.NotEmpty(t, got.body["detail"])
 			fields := got.fields()
@@ -436,6 +438,21 @@ func TestMounting(t *testing.T) {
 		f.base = server.URL + strings.TrimSuffix(path, "/")
 		require.Equal(t, 200, f.call("full", "GET", "/"+id, "").StatusCode)
 	}
+}
+
+// TestLocationStaysOnTheHost: a path of two slashes would name another.
+func TestLocationStaysOnTheHost(t *testing.T) {
+	f := newFixture(t)
+	api, err := admin.NewAPI(f.auth, admin.ByKey(f.auth), nil)
+	require.NoError(t, err)
+	r := httptest.NewRequest("POST", "/", strings.NewReader(`{}`))
+	r.RequestURI = "//evil.example/../keys/"
+	r.Header.Set("X-ApiKey", "full")
+	r.Header.Set("Content-Type", "application/json")
+	w := httptest.NewRecorder()
+	api.ServeHTTP(w, r)
+	require.Equal(t, 201, w.Code)
+	require.Regexp(t, `^/[^/]`, w.Header().Get("Location"))
 }
 
 // brokenStore fails every call once its key is needed.
