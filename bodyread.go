@@ -93,9 +93,10 @@ func (a *Authority) setDeadline(w http.ResponseWriter, r *http.Request) readDead
 	return readDeadline{control}
 }
 
-// lift ends the deadline once the body is read. Left in place, it would cancel
-// the context of a handler that runs longer. After a failure it stays, for the
-// server reads on to find the next request.
+// lift ends the deadline once the body is read. Where an outer handler had read it
+// before, net/http is waiting already for the client to go away, and a deadline
+// left in place would cancel the context of a handler that runs longer. After a
+// failure it stays, for the server reads on to find the next request.
 func (d readDeadline) lift() {
 	if d.control != nil {
 		_ = d.control.SetReadDeadline(time.Time{})

@@ -389,20 +389,31 @@ func TestServersReadTimeoutCounts(t *testing.T) {
 	require.Equal(t, http.StatusRequestTimeout, resp.StatusCode)
 }
 
-// TestDeadlineIsLifted: the deadline for a body must not end a slow handler.
+// TestDeadlineIsLifted: the deadline for a body must not end a slow handler, be the
+// body the server's or one that an outer handler has read and put back.
 func TestDeadlineIsLifted(t *testing.T) {
 	auth := newAuthority(t, &apikey.Options{BodyTimeout: 100 * time.Millisecond})
 	issueCustom(t, auth, "good", apikey.JobsView)
-	base := serve(t, auth.Require(apikey.JobsView)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	guarded := auth.Require(apikey.JobsView)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		select {
 		case <-r.Context().Done():
 			w.WriteHeader(http.StatusInternalServerError)
 		case <-time.After(400 * time.Millisecond):
 		}
-	})))
-	for range 2 { // the second on the same connection
-		resp, _ := do(t, newRequest(t, "POST", base, `{"API_Key":"good"}`, "Content-Type", jsonT))
-		require.Equal(t, 200, resp.StatusCode)
+	}))
+	buffered := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		guarded.ServeHTTP(w, r)
+	})
+	for name, handler := range map[string]http.Handler{"as it came": guarded, "put back": buffered} {
+		t.Run(name, func(t *testing.T) {
+			base := serve(t, handler)
+			for range 2 { // the second on the same connection
+				resp, _ := do(t, newRequest(t, "POST", base, `{"API_Key":"good"}`, "Content-Type", jsonT))
+				require.Equal(t, 200, resp.StatusCode)
+			}
+		})
 	}
 }
 
