@@ -21,8 +21,8 @@
 // It fails closed: an empty store, an empty key, a failed lookup and a missing
 // declaration open nothing. A store that fails answers 503, never 401. A client
 // is not told whether its key is unknown, expired, disabled or revoked; the host
-// is. By default the credential is gone from the request that a handler sees,
-// every other byte of which is as it was sent. Key material appears in no error,
+// is. By default the credential is gone from the places that were searched, and
+// every other byte is as it was sent. Key material appears in no error,
 // log line or panic of this package.
 //
 // # What it leaves to the host

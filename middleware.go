@@ -73,7 +73,7 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // Authorization. The handler may still set headers of its own.
 func (a *Authority) forbidCaching(h http.Header) {
 	h["Cache-Control"] = []string{"private, no-store"} // whatever stood there before the key was known
-	h["Vary"] = append(h["Vary"], a.vary...)
+	h["Vary"] = slices.Concat(h["Vary"], a.vary)       // the slice there may be shared by others
 }
 
 // Check authenticates and authorizes r, without answering it. The returned

@@ -476,7 +476,7 @@ func TestStoreFails(t *testing.T) {
 	api.ServeHTTP(w, r)
 	require.Equal(t, 503, w.Code)
 	require.Equal(t, "1", w.Header().Get("Retry-After"))
-	require.NotContains(t, w.Body.String(), "disk")
+	require.NotContains(t, w.Body.String(), "fire")
 	require.Contains(t, log.String(), "disk on fire")
 }
 

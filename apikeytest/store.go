@@ -21,7 +21,8 @@ import (
 // Run it with the race detector: some rules are about concurrent use.
 func TestStore(t *testing.T, open func(t *testing.T) apikey.Store) {
 	t.Helper()
-	if store, ok := open(t).(apikey.ManagedStore); !ok {
+	store := open(t)
+	if _, ok := store.(apikey.ManagedStore); !ok {
 		t.Fatalf("%T has no Create to seed it by; check it with TestLookup", store)
 	}
 	t.Run("Store", func(t *testing.T) {

@@ -17,7 +17,7 @@ const header = "X-Apikeytest"
 //	req = apikeytest.WithKey(req, apikey.JobsTrigger)
 //
 // r is not changed. To a Require inside the handler the key is a stranger's. It
-// panics where a permission is not well-formed.
+// panics where a permission is not well-formed or is there twice.
 func WithKey(r *http.Request, perms ...apikey.Permission) *http.Request {
 	catalog := apikey.OtterCatalog()
 	for _, p := range perms {
