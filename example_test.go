@@ -186,3 +186,52 @@ func ExampleDigestOf() {
 	fmt.Printf("%d bytes, printed as %v\n", len(digest[:]), digest)
 	// Output: 32 bytes, printed as [redacted]
 }
+
+func ExampleAuthority_Issue() {
+	auth := exampleAuthority()
+	key, secret, err := auth.Issue(context.Background(), apikey.KeySpec{Name: "dashboard"})
+	if err != nil {
+		panic(err)
+	}
+	text := secret.Reveal() // to be shown once, to whoever will use it
+	fmt.Println(key.Name, secret, len(text))
+	// Output: dashboard [redacted] 54
+}
+
+func ExampleAuthority_IssueCustom() {
+	auth := exampleAuthority()
+	key, err := auth.IssueCustom(context.Background(), apikey.KeySpec{Name: "cron"}, "secure123")
+	fmt.Println(key.Weak(), err)
+
+	_, err = auth.IssueCustom(context.Background(), apikey.KeySpec{Name: "another"}, "secure123")
+	fmt.Println(err)
+	// Output:
+	// true <nil>
+	// apikey: this key text is in use
+}
+
+func ExampleAuthority_Bootstrap() {
+	ctx := context.Background()
+	auth, err := apikey.New(ctx, apikey.NewMemoryStore(), nil)
+	if err != nil {
+		panic(err)
+	}
+	first := apikey.KeySpec{Name: "first key", Permissions: []apikey.Permission{apikey.Native}}
+	key, _, err := auth.Bootstrap(ctx, first, "")
+	fmt.Println(key.Name, err)
+
+	_, _, err = auth.Bootstrap(ctx, first, "")
+	fmt.Println(errors.Is(err, apikey.ErrBootstrapped))
+	// Output:
+	// first key <nil>
+	// true
+}
+
+func ExampleAuthority_Revoke() {
+	auth, ctx := exampleAuthority(), context.Background()
+	keys, _ := auth.Keys(ctx, apikey.Query{})
+	_, err := auth.Revoke(ctx, keys[0].ID)
+	_, refusal := auth.Authenticate(ctx, "night-owl")
+	fmt.Println(err, errors.Is(refusal, apikey.ErrKeyRevoked))
+	// Output: <nil> true
+}
