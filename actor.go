@@ -149,8 +149,7 @@ func (a *Authority) mayGrant(actor Actor, key *Key) error {
 	}
 	catalog := a.opts.Catalog
 	// What the catalog has dropped may come back, and then as anything.
-	held := slices.DeleteFunc(slices.Clone(actor.Permissions), func(p Permission) bool { return !catalog.knows(p) })
-	if lacks := catalog.missing(held, key.Permissions); len(lacks) > 0 {
+	if lacks := catalog.missing(catalog.known(actor.Permissions), key.Permissions); len(lacks) > 0 {
 		return fmt.Errorf("the actor does not hold %q", lacks)
 	}
 	return nil

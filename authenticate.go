@@ -81,12 +81,12 @@ func refusalOf(key *Key, credential *Credential, now time.Time) *failure {
 }
 
 var (
-	errWrongKey  = errors.New("apikey: the store returned a key without the credential asked for")
-	errNoSlot    = errors.New("apikey: too many lookups are under way")
-	errPanicked  = errors.New("apikey: the store panicked")
-	errTooLate   = errors.New("apikey: the store did not answer in time")
-	errNilKey    = errors.New("apikey: the store returned neither a key nor an error")
-	errUntrusted = errors.New("apikey: the store returned a key without an ID")
+	errWrongKey = errors.New("apikey: the store returned a key without the credential asked for")
+	errNoSlot   = errors.New("apikey: too many lookups are under way")
+	errPanicked = errors.New("apikey: the store panicked")
+	errTooLate  = errors.New("apikey: the store did not answer in time")
+	errNilKey   = errors.New("apikey: the store returned neither a key nor an error")
+	errNoID     = errors.New("apikey: the store returned a key without an ID")
 )
 
 // find returns the key with that digest and the credential that has it, trusting
@@ -107,7 +107,7 @@ func (c *core) find(ctx context.Context, digest Digest) (*Key, *Credential, erro
 	case key == nil:
 		return nil, nil, errNilKey
 	case key.ID == "":
-		return nil, nil, errUntrusted
+		return nil, nil, errNoID
 	case credential == nil:
 		return nil, nil, errWrongKey
 	default:

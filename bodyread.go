@@ -21,12 +21,12 @@ const firstRead = 4 << 10
 // with a failure too. The caller gives it back to the budget. Of a body that was
 // read before, the declared length says nothing.
 func (a *Authority) readBody(
-	w http.ResponseWriter, r *http.Request, before bool,
+	w http.ResponseWriter, r *http.Request, parsed bool,
 ) (data []byte, whole bool, f *failure) {
 	if r.Body == nil {
 		return nil, true, nil
 	}
-	if r.ContentLength > a.opts.MaxBody && !before {
+	if r.ContentLength > a.opts.MaxBody && !parsed {
 		return nil, false, &failure{reason: ErrBodyTooLong}
 	}
 	defer func() {

@@ -110,6 +110,11 @@ func (c Catalog) knows(p Permission) bool {
 	})
 }
 
+// known returns those of perms that the catalog knows.
+func (c Catalog) known(perms []Permission) []Permission {
+	return slices.DeleteFunc(slices.Clone(perms), func(p Permission) bool { return !c.knows(p) })
+}
+
 // unknown returns those of perms that the catalog does not know.
 func (c Catalog) unknown(perms []Permission) []Permission {
 	return slices.DeleteFunc(slices.Clone(perms), c.knows)
