@@ -42,13 +42,16 @@ func TestCapabilitiesAreOptional(t *testing.T) {
 }
 
 func TestRulesQuoteTheContract(t *testing.T) {
-	rules := slices.Concat(sayings(lookupRules), sayings(managedRules()), sayings(useRules), sayings(markerRules))
-	for _, r := range rules {
+	for _, r := range allRules() {
 		assert.True(t, strings.HasSuffix(r.says, "."), "the rule %q quotes no full sentence: %q", r.name, r.says)
 	}
 }
 
 type saying struct{ name, says string }
+
+func allRules() []saying {
+	return slices.Concat(sayings(lookupRules), sayings(managedRules()), sayings(useRules), sayings(markerRules))
+}
 
 func sayings[S any](rules []rule[S]) (list []saying) {
 	for _, r := range rules {
