@@ -57,4 +57,13 @@ var listFaults = []faultRow{
 			}), err
 		}}
 	}},
+	{"List hands out its own keys", []string{"hands out copies everywhere"}, func() fault {
+		var own []*apikey.Key
+		return fault{list: func(s full, ctx context.Context, q apikey.Query) (_ []*apikey.Key, err error) {
+			if own == nil {
+				own, err = s.List(ctx, q)
+			}
+			return own, err
+		}}
+	}},
 }

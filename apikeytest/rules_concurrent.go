@@ -23,7 +23,7 @@ func worksConcurrently(ctx context.Context, store apikey.ManagedStore) error {
 				case <-done:
 					return
 				default:
-					errs[r] = observe(ctx, store, i%writers, i%(2*rounds))
+					errs[r] = observe(ctx, store, i%writers, i/writers%(2*rounds))
 				}
 			}
 		})

@@ -38,7 +38,7 @@ func marked(ctx context.Context, store apikey.MarkerStore, want []byte) error {
 		return fmt.Errorf("Marker: %w", err)
 	}
 	if !bytes.Equal(got, want) || (got == nil) != (want == nil) {
-		return fmt.Errorf("Marker returned %q, want %q", got, want)
+		return fmt.Errorf("Marker returned %#v, want %#v", got, want)
 	}
 	return nil
 }
