@@ -85,12 +85,18 @@ type Delegation struct {
 // asked about changes by the host's own code.
 type DelegationPolicy func(ctx context.Context, d Delegation) error
 
-// delegate decides whether the actor in ctx may turn before into after.
-func (a *Authority) delegate(ctx context.Context, action Action, before, after *Key) error {
-	actor, ok := ActorFromContext(ctx)
-	if id := identityOf(ctx, a.core); !ok && id != nil {
+// actor returns who manages keys in ctx. ok is false for the host's own code.
+func (a *Authority) actor(ctx context.Context) (actor Actor, ok bool) {
+	actor, ok = ActorFromContext(ctx)
+	if id := identityOf(ctx, a.core); !ok && id != nil && id.key != nil {
 		actor, ok = ActorOf(*id.key.Clone()), true
 	}
+	return actor, ok
+}
+
+// delegate decides whether the actor in ctx may turn before into after.
+func (a *Authority) delegate(ctx context.Context, action Action, before, after *Key) error {
+	actor, ok := a.actor(ctx)
 	if !ok {
 		return nil
 	}

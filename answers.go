@@ -39,15 +39,30 @@ type problem struct {
 	Missing []Permission `json:"missing,omitempty"`
 }
 
+// A renderedProblem is the body of an answer, and what it was made of.
+type renderedProblem struct {
+	status int
+	detail string
+	body   []byte
+}
+
+func render(e *Error) *renderedProblem {
+	body, _ := json.Marshal(problem{http.StatusText(e.Status), e.Status, e.Detail, e.Missing})
+	return &renderedProblem{e.Status, e.Detail, append(body, '\n')}
+}
+
 // ProblemErrors answers with application/problem+json (RFC 9457): 401 for no
 // valid credential, 403 naming the missing permissions for a valid key, and the
 // other statuses of [Error]. It is the default.
 func ProblemErrors(w http.ResponseWriter, _ *http.Request, err *Error) {
-	body, _ := json.Marshal(problem{http.StatusText(err.Status), err.Status, err.Detail, err.Missing})
+	made := err.rendered
+	if made == nil || made.status != err.Status || made.detail != err.Detail || len(err.Missing) > 0 {
+		made = render(err)
+	}
 	err.SetHeaders(w.Header())
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(err.Status)
-	_, _ = w.Write(append(body, '\n'))
+	_, _ = w.Write(made.body)
 }
 
 // otterSentence is what Inedo's products print, word for word.

@@ -12,7 +12,7 @@ import (
 // The error is an [*Error].
 func (a *Authority) Authenticate(ctx context.Context, text string) (*Key, error) {
 	if a.closed.Load() {
-		return nil, a.refuse(&failure{reason: ErrShutdown})
+		return nil, a.refuse(failShutdown)
 	}
 	key, f := a.authenticate(ctx, text, time.Now())
 	if f != nil {
@@ -28,9 +28,9 @@ func (a *Authority) Authenticate(ctx context.Context, text string) (*Key, error)
 func (c *core) authenticate(ctx context.Context, text string, now time.Time) (*Key, *failure) {
 	switch {
 	case text == "":
-		return nil, &failure{reason: ErrNoKey}
+		return nil, failNoKey
 	case !isKeyText(text) || isMistyped(text):
-		return nil, &failure{reason: ErrMalformedKey}
+		return nil, failMalformedKey
 	}
 	newest := c.digesters[0].digest(text)
 	for i := range c.tries() {
@@ -38,7 +38,7 @@ func (c *core) authenticate(ctx context.Context, text string, now time.Time) (*K
 		if 0 < i && i < len(c.digesters) {
 			digest = c.digesters[i].digest(text)
 		}
-		key, credential, err := c.find(ctx, digest)
+		key, credential, err := c.find(ctx, digest, now)
 		switch {
 		case errors.Is(err, ErrNotFound):
 			continue
@@ -51,10 +51,10 @@ func (c *core) authenticate(ctx context.Context, text string, now time.Time) (*K
 		if f := refusalOf(key, credential, now); f != nil {
 			return nil, f
 		}
-		c.uses.note(key.ID, now, digest, newest)
+		c.uses.note(key.ID, now, &digest, &newest)
 		return key, nil
 	}
-	return nil, &failure{reason: ErrUnknownKey}
+	return nil, failUnknownKey
 }
 
 // tries returns how often a key is looked for: under each pepper, and where there
@@ -71,11 +71,11 @@ func (c *core) tries() int {
 func refusalOf(key *Key, credential *Credential, now time.Time) *failure {
 	switch {
 	case !key.RevokedAt.IsZero():
-		return &failure{reason: ErrKeyRevoked}
+		return failKeyRevoked
 	case key.Disabled:
-		return &failure{reason: ErrKeyDisabled}
+		return failKeyDisabled
 	case reached(key.ExpiresAt, now), reached(credential.ExpiresAt, now):
-		return &failure{reason: ErrKeyExpired}
+		return failKeyExpired
 	}
 	return nil
 }
@@ -89,30 +89,42 @@ var (
 	errNoID     = errors.New("apikey: the store returned a key without an ID")
 )
 
-// find returns the key with that digest and the credential that has it, trusting
-// the store no further than it keeps its contract.
-func (c *core) find(ctx context.Context, digest Digest) (*Key, *Credential, error) {
-	var key *Key
-	if c.memory != nil {
+// find returns the key with that digest and the credential that has it.
+func (c *core) find(ctx context.Context, digest Digest, now time.Time) (*Key, *Credential, error) {
+	var (
+		key *Key
+		err error
+	)
+	switch {
+	case c.memory != nil:
 		if key = c.memory.find(digest); key == nil {
 			return nil, nil, ErrNotFound
 		}
-	} else {
-		var err error
-		if key, err = c.lookup(ctx, digest); err != nil {
-			return nil, nil, err
-		}
-	}
-	switch credential := key.credential(digest); {
-	case key == nil:
-		return nil, nil, errNilKey
-	case key.ID == "":
-		return nil, nil, errNoID
-	case credential == nil:
-		return nil, nil, errWrongKey
+	case c.cache != nil:
+		key, err = c.cache.find(ctx, &digest, now)
 	default:
-		return key, credential, nil
+		key, err = c.load(ctx, digest)
 	}
+	if err != nil {
+		return nil, nil, err
+	}
+	return key, key.credential(digest), nil
+}
+
+// load asks the store, trusting it no further than it keeps its contract.
+func (c *core) load(ctx context.Context, digest Digest) (*Key, error) {
+	key, err := c.lookup(ctx, digest)
+	switch {
+	case err != nil:
+		return nil, err
+	case key == nil:
+		return nil, errNilKey
+	case key.ID == "":
+		return nil, errNoID
+	case key.credential(digest) == nil:
+		return nil, errWrongKey
+	}
+	return key, nil
 }
 
 // lookup asks the store. It returns in time also where the store does not, which

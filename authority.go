@@ -27,11 +27,13 @@ type Authority struct {
 	httpAuth   bool
 	waysIn     string
 	vary       []string
+	refusals   []*Error // one for each of plainFailures
 }
 
 // core is what all views of one Authority share.
 type core struct {
 	opts      Options
+	known     map[Permission]bool // what the catalog knows, for Check
 	store     Store
 	memory    *MemoryStore // store, if it is one: it answers at once and cannot fail
 	managed   ManagedStore // store, if it is one
@@ -39,6 +41,9 @@ type core struct {
 	budget    byteBudget
 	lookups   chan struct{} // holds one element for each lookup under way
 	uses      useBatch
+	cache     *cache                          // nil: each request asks the store
+	unwatch   func(ctx context.Context) error // ends the following of the store's feed
+	recorder  *recorder                       // nil: there is no access log
 	alarm     alarm
 	closed    atomic.Bool
 }
@@ -53,12 +58,13 @@ func New(ctx context.Context, store Store, opts *Options) (*Authority, error) {
 	if store == nil {
 		return nil, errors.New("apikey: New without a store; NewMemoryStore makes one to start with")
 	}
-	o := opts.withDefaults()
+	o := opts.withDefaults(store)
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
 	c := &core{
 		opts:    o,
+		known:   map[Permission]bool{},
 		store:   store,
 		lookups: make(chan struct{}, o.MaxLookups),
 	}
@@ -66,6 +72,9 @@ func New(ctx context.Context, store Store, opts *Options) (*Authority, error) {
 	c.alarm.logger, c.alarm.kinds = o.Logger, map[string]alarmKind{}
 	c.memory, _ = store.(*MemoryStore)
 	c.managed, _ = store.(ManagedStore)
+	for _, e := range o.Catalog {
+		c.known[e.Permission], c.known[e.Permission.Category()] = true, true
+	}
 	for _, p := range o.Peppers {
 		c.digesters = append(c.digesters, newDigester(p))
 	}
@@ -77,12 +86,48 @@ func New(ctx context.Context, store Store, opts *Options) (*Authority, error) {
 			return nil, err
 		}
 	}
+	c.startCache()
+	c.recorder = newRecorder(o.Log, o.Sources, &c.alarm, c.digesters[0])
 	return c.view(o.Sources, o.Errors, o.Realm), nil
+}
+
+// startCache makes the cache, where there is to be one.
+func (c *core) startCache() {
+	c.unwatch = func(context.Context) error { return nil }
+	feed, ok := c.store.(ChangeFeed)
+	o := c.opts.Cache
+	if c.memory != nil || o.Off || !ok && !o.On {
+		return
+	}
+	c.cache = newCache(o, c.load)
+	if !ok {
+		return
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		c.cache.watch(ctx, feed, &c.alarm)
+	}()
+	c.unwatch = func(ctx context.Context) error {
+		cancel()
+		select {
+		case <-ended:
+			return nil
+		case <-ctx.Done():
+			return fmt.Errorf("apikey: the store still watches for changes: %w", ctx.Err())
+		}
+	}
 }
 
 func (c *core) view(sources []Source, handler ErrorHandler, realm string) *Authority {
 	a := &Authority{core: c, sources: sources, errors: handler, realm: realm, waysIn: waysIn(sources)}
 	a.challenges, a.httpAuth = challenges(sources, realm)
+	for _, f := range plainFailures {
+		e := a.newError(f)
+		e.rendered = render(e)
+		a.refusals = append(a.refusals, e)
+	}
 	for _, s := range sources {
 		if name := s.headerName(); name != "" && !slices.Contains(a.vary, name) {
 			a.vary = append(a.vary, name)
@@ -133,5 +178,5 @@ func (a *Authority) Managed() error {
 // could not be written; calling it again tries again.
 func (a *Authority) Shutdown(ctx context.Context) error {
 	a.closed.Store(true)
-	return a.uses.close(ctx)
+	return errors.Join(a.uses.close(ctx), a.recorder.close(ctx), a.unwatch(ctx))
 }

@@ -27,7 +27,7 @@ func (a *Authority) readBody(
 		return nil, true, nil
 	}
 	if r.ContentLength > a.opts.MaxBody && !parsed {
-		return nil, false, &failure{reason: ErrBodyTooLong}
+		return nil, false, failBodyTooLong
 	}
 	defer func() {
 		if !whole && f == nil { // the body panicked, and nobody else will give it back
@@ -46,9 +46,9 @@ func (a *Authority) readBody(
 		fits := a.budget.take(n)
 		switch {
 		case int64(len(data)) > a.opts.MaxBody:
-			return data, false, &failure{reason: ErrBodyTooLong}
+			return data, false, failBodyTooLong
 		case !fits:
-			return data, false, &failure{reason: ErrOverloaded}
+			return data, false, failOverloaded
 		case err == io.EOF:
 			deadline.lift()
 			return data, true, nil
@@ -65,9 +65,9 @@ func readFailure(err error) *failure {
 	var tooLong *http.MaxBytesError
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return &failure{reason: ErrBodyTimeout}
+		return failBodyTimeout
 	case errors.As(err, &tooLong):
-		return &failure{reason: ErrBodyTooLong}
+		return failBodyTooLong
 	}
 	return &failure{reason: ErrMalformedRequest, cause: errBodyRead, detail: "The request body ended early."}
 }

@@ -45,9 +45,27 @@ func isKeyText(text string) bool {
 	if text == "" || len(text) > maxKeyBytes {
 		return false
 	}
+	if isPlain(text) {
+		return true
+	}
+	return isUnusualKeyText(text)
+}
+
+// isPlain reports whether text is all of visible ASCII.
+func isPlain(text string) bool {
+	const low, high = 0x0101010101010101, 0x8080808080808080
+	for ; len(text) >= 8; text = text[8:] {
+		// Eight bytes at a time: adding carries into the high bit of a byte that
+		// is 0x7f, subtracting borrows from it for one below '!'.
+		w := uint64(text[0]) | uint64(text[1])<<8 | uint64(text[2])<<16 | uint64(text[3])<<24 |
+			uint64(text[4])<<32 | uint64(text[5])<<40 | uint64(text[6])<<48 | uint64(text[7])<<56
+		if (w|(w+low)|(w-low*'!'))&high != 0 {
+			return false
+		}
+	}
 	for i := range len(text) {
-		if c := text[i]; c <= ' ' || c >= utf8.RuneSelf || c == 0x7f {
-			return isUnusualKeyText(text)
+		if c := text[i]; c <= ' ' || c >= 0x7f {
+			return false
 		}
 	}
 	return true

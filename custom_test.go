@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -297,6 +299,22 @@ func TestAWeakTextIsAcceptedAndFlagged(t *testing.T) {
 	strong, err := auth.RotateCustom(t.Context(), weak.ID, 0, strongTexts()[0])
 	require.NoError(t, err)
 	assert.False(t, strong.Weak(), "the flag belongs to the text, not to the key")
+}
+
+func TestAKeyIsWeakAsLongAsAWeakTextOpensIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		auth := newAuthority(t, nil)
+		key := issueCustom(t, auth, "secure123")
+		rotated, err := auth.RotateCustom(t.Context(), key.ID, time.Hour, strongTexts()[0])
+		require.NoError(t, err)
+		assert.True(t, rotated.Weak(), "while the rotation overlaps")
+		time.Sleep(time.Hour - time.Nanosecond)
+		requireOpens(t, auth, "secure123", key.ID)
+		assert.True(t, rotated.Weak())
+		time.Sleep(time.Nanosecond)
+		requireRefused(t, auth, "secure123", apikey.ErrKeyExpired)
+		assert.False(t, rotated.Weak())
+	})
 }
 
 func TestRefuseWeakRefusesWeakTextsAlone(t *testing.T) {

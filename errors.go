@@ -37,6 +37,7 @@ const (
 	ErrStoreFailed Reason = "store_failed" // the store failed, or took too long
 	ErrOverloaded  Reason = "overloaded"   // unauthenticated bodies fill their budget
 	ErrShutdown    Reason = "shutdown"     // Shutdown was called
+	ErrLogFull     Reason = "log_full"     // the access log is required, and cannot take the request
 
 	// 500: the route asks for nothing, or for what the catalog does not have.
 	ErrUndeclared Reason = "undeclared"
@@ -71,13 +72,16 @@ var reasons = map[Reason]struct {
 	ErrStoreFailed:      {http.StatusServiceUnavailable, "the key store failed", "API keys cannot be checked at the moment."},
 	ErrOverloaded:       {http.StatusServiceUnavailable, "too many bytes of unauthenticated bodies", "Too many requests are waiting to be checked. Pass the API key in a header, or try again."},
 	ErrShutdown:         {http.StatusServiceUnavailable, "the authority is shut down", "The server is shutting down."},
+	ErrLogFull:          {http.StatusServiceUnavailable, "the access log cannot take the request", "Requests cannot be recorded at the moment."},
 	ErrUndeclared:       {http.StatusInternalServerError, "the route declares no permission that exists", "The server is not set up for this request."},
 }
 
 // Error returns the reason in words.
 func (r Reason) Error() string { return "apikey: " + reasons[r].text }
 
-// An Error is the refusal of one request.
+// An Error is the refusal of a request. The one that [Authority.Check] returns may
+// be shared by many requests, and is not to be changed; an [ErrorHandler] gets one
+// of its own.
 type Error struct {
 	Reason Reason
 	// Status is the HTTP status of the plain truth; an [ErrorHandler] may answer
@@ -96,6 +100,8 @@ type Error struct {
 	// httpAuth: the group takes Basic or Bearer, whose clients wait for a 401.
 	httpAuth bool
 	cause    error
+	// rendered is what ProblemErrors writes, as long as nobody changed the fields.
+	rendered *renderedProblem
 }
 
 // Error returns the reason and, if there is one, the error behind it. It holds
@@ -122,14 +128,49 @@ type failure struct {
 	cause   error  // for the host
 	detail  string // for the client, instead of the reason's own
 	missing []Permission
+	plain   int // its place among plainFailures, counted from 1; 0: it is none
 }
 
 func (f *failure) Error() string { return f.reason.Error() }
 
+// plainFailures are those of which there is no more to say than their reason. They
+// and the Errors made of them are made once: refusing is to cost less than serving.
+var plainFailures []*failure
+
+func plainFailure(reason Reason) *failure {
+	f := &failure{reason: reason, plain: len(plainFailures) + 1}
+	plainFailures = append(plainFailures, f)
+	return f
+}
+
+var (
+	failNoKey           = plainFailure(ErrNoKey)
+	failMalformedKey    = plainFailure(ErrMalformedKey)
+	failUnknownKey      = plainFailure(ErrUnknownKey)
+	failKeyDisabled     = plainFailure(ErrKeyDisabled)
+	failKeyExpired      = plainFailure(ErrKeyExpired)
+	failKeyRevoked      = plainFailure(ErrKeyRevoked)
+	failSourceRefused   = plainFailure(ErrSourceRefused)
+	failConflictingKeys = plainFailure(ErrConflictingKeys)
+	failBodyTimeout     = plainFailure(ErrBodyTimeout)
+	failBodyTooLong     = plainFailure(ErrBodyTooLong)
+	failOverloaded      = plainFailure(ErrOverloaded)
+	failShutdown        = plainFailure(ErrShutdown)
+	failLogFull         = plainFailure(ErrLogFull)
+)
+
 const retryAfter = time.Second
 
-// refuse makes the Error of a failure, with the challenges of this view.
+// refuse returns the Error of a failure, with the challenges of this view. It may
+// be shared by many requests.
 func (a *Authority) refuse(f *failure) *Error {
+	if f.plain > 0 {
+		return a.refusals[f.plain-1]
+	}
+	return a.newError(f)
+}
+
+func (a *Authority) newError(f *failure) *Error {
 	about := reasons[f.reason]
 	e := &Error{
 		Reason:   f.reason,
@@ -152,4 +193,11 @@ func (a *Authority) refuse(f *failure) *Error {
 		e.Detail += " " + a.waysIn
 	}
 	return e
+}
+
+// own returns a copy for a handler, which may change it.
+func (e *Error) own() *Error {
+	c := *e
+	c.Challenges = slices.Clone(e.Challenges)
+	return &c
 }

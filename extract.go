@@ -163,9 +163,10 @@ func validateSources(sources []Source) error {
 
 // A presented credential is what a request was found to carry.
 type presented struct {
-	text string
-	via  []Source // all that it stood in
-	body *searchedBody
+	text  string
+	other string   // another text, which makes the request one that is refused
+	via   []Source // all that it stood in
+	body  *searchedBody
 }
 
 // add notes what a source holds. An empty text is no credential.
@@ -175,7 +176,8 @@ func (p *presented) add(text string, via []Source) *failure {
 	case p.text == "":
 		p.text, p.via = text, via
 	case p.text != text:
-		return &failure{reason: ErrConflictingKeys}
+		p.other = text
+		return failConflictingKeys
 	default:
 		p.via = slices.Concat(p.via, via)
 	}
@@ -226,7 +228,7 @@ func oneOf(values []string) (string, *failure) {
 		case one == "":
 			one = v
 		default:
-			return "", &failure{reason: ErrConflictingKeys}
+			return "", failConflictingKeys
 		}
 	}
 	return one, nil

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"compress/gzip"
+	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
@@ -15,6 +16,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -371,6 +373,52 @@ func TestSlowBody(t *testing.T) {
 	require.False(t, got.served)
 }
 
+// deadlineWriter is a writer that notes the deadlines set for reading.
+type deadlineWriter struct {
+	http.ResponseWriter
+	set []time.Time
+}
+
+func (w *deadlineWriter) SetReadDeadline(deadline time.Time) error {
+	w.set = append(w.set, deadline)
+	return nil
+}
+
+func TestBodyTimeout(t *testing.T) {
+	rows := []struct {
+		name          string
+		limit, server time.Duration // the server's is its ReadTimeout
+		want          time.Duration // 0: no deadline is set
+	}{
+		{"five seconds unless told", 0, 0, 5 * time.Second},
+		{"as told", time.Minute, 0, time.Minute},
+		{"the server allows more", time.Minute, time.Hour, time.Minute},
+		{"the server allows less", time.Minute, time.Second, time.Second},
+		{"taken off", -1, 0, 0},
+		{"taken off, and what the server has set is left alone", -1, time.Second, 0},
+	}
+	for _, row := range rows {
+		t.Run(row.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				auth := newAuthority(t, &apikey.Options{BodyTimeout: row.limit})
+				issueCustom(t, auth, "good")
+				server := &http.Server{ReadTimeout: row.server}
+				ctx := context.WithValue(t.Context(), http.ServerContextKey, server)
+				r := httptest.NewRequestWithContext(ctx, "POST", "/", strings.NewReader("key=good"))
+				r.Header.Set("Content-Type", form)
+				w := &deadlineWriter{ResponseWriter: httptest.NewRecorder()}
+				_, err := auth.Check(w, r, apikey.AnyKey())
+				require.NoError(t, err)
+				if row.want == 0 {
+					require.Empty(t, w.set)
+					return
+				}
+				require.Equal(t, []time.Time{time.Now().Add(row.want), {}}, w.set, "set, and lifted once the body is read")
+			})
+		})
+	}
+}
+
 // TestServersReadTimeoutCounts: a server that allows less time is not overruled.
 func TestServersReadTimeoutCounts(t *testing.T) {
 	auth := newAuthority(t, &apikey.Options{BodyTimeout: time.Minute})
@@ -431,5 +479,50 @@ func TestBodyBudget(t *testing.T) {
 		require.Equal(t, http.StatusUnauthorized, resp.StatusCode)
 		resp, _ = do(t, newRequest(t, "POST", base, "key=good&a="+strings.Repeat("x", 90_000), "Content-Type", form))
 		require.Equal(t, http.StatusOK, resp.StatusCode)
+	}
+}
+
+// TestBodyBudgetTakenOff: -1 lets through what is more than the default.
+func TestBodyBudgetTakenOff(t *testing.T) {
+	body := "key=good&a=" + strings.Repeat("x", 32<<20)
+	for budget, want := range map[int64]error{0: apikey.ErrOverloaded, -1: nil} {
+		auth := newAuthority(t, &apikey.Options{MaxBody: 64 << 20, BodyBudget: budget})
+		issueCustom(t, auth, "good")
+		r := httptest.NewRequest("POST", "/", strings.NewReader(body))
+		r.Header.Set("Content-Type", form)
+		_, err := auth.Check(nil, r, apikey.AnyKey())
+		require.ErrorIs(t, err, want, "a budget of %d", budget)
+	}
+}
+
+// TestSourcesStandInDifferentPlaces: one that is listed twice is a mistake.
+func TestSourcesStandInDifferentPlaces(t *testing.T) {
+	rows := []struct {
+		name    string
+		sources []apikey.Source
+		twice   string // empty: they differ
+	}{
+		{"a header in two spellings", []apikey.Source{apikey.FromHeader("X-Key"), apikey.FromHeader("x-kEY")}, "header x-kEY"},
+		{"a query parameter", []apikey.Source{apikey.FromQuery("key"), apikey.FromForm("key"), apikey.FromQuery("key")}, "query parameter key"},
+		{"a form value", []apikey.Source{apikey.FromForm("key"), apikey.FromForm("key")}, "form value key"},
+		{"a JSON property", []apikey.Source{apikey.FromJSON("key"), apikey.FromJSON("key")}, "JSON root property key"},
+		{"one user's password", []apikey.Source{apikey.FromBasic("api"), apikey.FromBasic("api")}, "HTTP Basic password of user api"},
+		{"Bearer", []apikey.Source{apikey.FromBearer(), apikey.FromBearer()}, "Bearer token"},
+		{"one name in several places", []apikey.Source{apikey.FromHeader("key"), apikey.FromQuery("key"), apikey.FromForm("key"), apikey.FromJSON("key")}, ""},
+		{"parameters whose names differ in case", []apikey.Source{apikey.FromQuery("key"), apikey.FromQuery("Key")}, ""},
+		{"the passwords of two users", []apikey.Source{apikey.FromBasic("api"), apikey.FromBasic("API")}, ""},
+	}
+	for _, row := range rows {
+		t.Run(row.name, func(t *testing.T) {
+			_, err := apikey.New(t.Context(), apikey.NewMemoryStore(), &apikey.Options{Sources: row.sources})
+			view := func() { newAuthority(t, nil).With(apikey.Overrides{Sources: row.sources}) }
+			if row.twice == "" {
+				require.NoError(t, err)
+				require.NotPanics(t, view)
+				return
+			}
+			require.ErrorContains(t, err, `source "`+row.twice+`" is listed twice`)
+			require.PanicsWithValue(t, err.Error(), view)
+		})
 	}
 }

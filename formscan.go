@@ -28,7 +28,7 @@ func findPair(text, name string) (string, *failure) {
 			}
 		}
 		if value != "" && found != "" && value != found {
-			return "", &failure{reason: ErrConflictingKeys}
+			return "", failConflictingKeys
 		}
 		if value != "" {
 			found = value

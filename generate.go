@@ -9,6 +9,7 @@ import (
 	"math/big"
 	"sync/atomic"
 	"time"
+	"unsafe"
 )
 
 // A generated key is a prefix, an underscore, 256 random bits and a checksum,
@@ -66,14 +67,9 @@ func digits62(n *big.Int, width int) string {
 	return string(out)
 }
 
-// checksum is the CRC-32 (IEEE 802.3) of text. Unlike [crc32.ChecksumIEEE] it
-// needs no byte slice, which would have to be allocated.
+// checksum is the CRC-32 (IEEE 802.3) of text.
 func checksum(text string) uint32 {
-	crc := ^uint32(0)
-	for i := range len(text) {
-		crc = crc32.IEEETable[byte(crc)^text[i]] ^ crc>>8
-	}
-	return ^crc
+	return crc32.ChecksumIEEE(unsafe.Slice(unsafe.StringData(text), len(text))) //nolint:gosec // it only reads
 }
 
 // isMistyped reports whether text has exactly the shape of a generated key, of
@@ -83,30 +79,33 @@ func isMistyped(text string) bool {
 	if prefix < 1 || text[prefix] != '_' || !isPrefix(text[:prefix]) {
 		return false
 	}
-	sum := uint64(0)
+	var all byte
 	for i := prefix + 1; i < len(text); i++ {
-		digit, ok := digit62(text[i])
-		if !ok {
-			return false
-		}
-		if i >= len(text)-sumDigits {
-			sum = sum*uint64(len(base62)) + uint64(digit)
-		}
+		all |= digits62of[text[i]]
+	}
+	if all >= noDigit {
+		return false
+	}
+	sum := uint64(0)
+	for i := len(text) - sumDigits; i < len(text); i++ {
+		sum = sum*uint64(len(base62)) + uint64(digits62of[text[i]])
 	}
 	return sum != uint64(checksum(text[:len(text)-sumDigits]))
 }
 
-func digit62(c byte) (value byte, ok bool) {
-	switch {
-	case '0' <= c && c <= '9':
-		return c - '0', true
-	case 'A' <= c && c <= 'Z':
-		return c - 'A' + 10, true
-	case 'a' <= c && c <= 'z':
-		return c - 'a' + 36, true
+// noDigit has a bit that no digit of base62 has.
+const noDigit = 64
+
+// digits62of holds the value of each digit of base62, and noDigit for other bytes.
+var digits62of = func() (values [256]byte) {
+	for i := range values {
+		values[i] = noDigit
 	}
-	return 0, false
-}
+	for value := range len(base62) {
+		values[base62[value]] = byte(value)
+	}
+	return values
+}()
 
 // idEncoding keeps the order of the bytes it encodes.
 var idEncoding = base32.NewEncoding("0123456789abcdefghijklmnopqrstuv").WithPadding(base32.NoPadding)

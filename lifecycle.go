@@ -138,9 +138,11 @@ func (a *Authority) create(ctx context.Context, id string, spec KeySpec, text ne
 		return nil, Secret{}, err
 	}
 	key.Credentials = []Credential{credential}
-	if err := a.managed.Create(ctx, key); err != nil {
+	err = a.write(key.ID, func() error { return a.managed.Create(ctx, key) })
+	if err != nil {
 		return nil, Secret{}, err
 	}
+	a.audit(ctx, ActionCreate, nil, key)
 	return key.withoutDigests(), text.secret(), nil
 }
 
@@ -274,7 +276,26 @@ func (a *Authority) Delete(ctx context.Context, id string) error {
 	if err := a.delegate(ctx, ActionDelete, key, nil); err != nil {
 		return err
 	}
-	return a.managed.Delete(ctx, id)
+	err = a.write(id, func() error { return a.managed.Delete(ctx, id) })
+	if err != nil {
+		return err
+	}
+	a.audit(ctx, ActionDelete, key, nil)
+	return nil
+}
+
+// write makes a change to the key with that ID in the store, if it can be recorded
+// where it must be.
+func (a *Authority) write(id string, do func() error) error {
+	if err := a.auditable(); err != nil {
+		return err
+	}
+	err := do()
+	a.cache.changed(id) // also after an error: it may have come after the change
+	if err != nil {
+		a.recorder.forgo()
+	}
+	return err
 }
 
 // errUnchanged is what an edit returns that finds nothing to do.
@@ -309,8 +330,9 @@ func (a *Authority) change(ctx context.Context, id string, action Action, do edi
 			}
 		}
 		after.UpdatedAt = storable(now)
-		err = a.managed.Update(ctx, after)
+		err = a.write(id, func() error { return a.managed.Update(ctx, after) })
 		if err == nil {
+			a.audit(ctx, action, before, after)
 			after.Version++
 			return after.withoutDigests(), nil
 		}

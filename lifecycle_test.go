@@ -368,6 +368,13 @@ func TestRotation(t *testing.T) {
 		require.ErrorIs(r, err, apikey.ErrNotFound)
 		require.True(r, secret.IsZero())
 	})
+	run("gives a key that has no text its first one", func(r rotation) {
+		store := apikey.NewMemoryStore() // such as an importer may have filled
+		r.auth, r.key = nodeOver(r, store), &apikey.Key{ID: "imported", Version: 1}
+		require.NoError(r, store.Create(r.Context(), r.key))
+		assert.Len(r, r.rotate(time.Hour, "second").Credentials, 1, "there is nothing to overlap with")
+		r.opens("second")
+	})
 	run("leaves a disabled key disabled", func(r rotation) {
 		disable(r, r.auth, r.key)
 		r.rotate(0, "second")

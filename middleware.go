@@ -58,14 +58,59 @@ type guard struct {
 func (g *guard) Need() Need { return g.need }
 
 func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	next, refusal := g.auth.check(w, r, g.need)
+	id := identityOf(r.Context(), g.auth.core)
+	switch {
+	case id != nil && id.key == nil:
+		g.serve(w, r, id, id.visit)
+	case id != nil || g.auth.recorder == nil:
+		g.serve(w, r, id, nil)
+	default:
+		v := newVisit(g.auth.core, r)
+		defer v.end()
+		g.serve(w, r, nil, v)
+		v.returned = true
+	}
+}
+
+// Record returns middleware that makes an entry of the access log for every
+// request, whether or not what lies inside asks for a key. It is for handlers that
+// call [Authority.Check] by themselves: Require makes its entries without. Bodies
+// are kept only of what a Require inside lets through.
+func (a *Authority) Record() func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		if a.recorder == nil {
+			return next
+		}
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if identityOf(r.Context(), a.core) != nil {
+				next.ServeHTTP(w, r) // an outer one does
+				return
+			}
+			v := newVisit(a.core, r)
+			defer v.end()
+			v.next = r.WithContext(v.identify(identity{Context: r.Context(), core: a.core, visit: v}))
+			next.ServeHTTP(v.wrap(w), v.next)
+			v.returned = true
+		})
+	}
+}
+
+// serve serves a request that has id already or, where that is nil or without a
+// key, is about to get one. It notes in v what becomes of it, or nothing where v is
+// nil.
+func (g *guard) serve(w http.ResponseWriter, r *http.Request, id *identity, v *visit) {
+	next, refusal := g.auth.check(w, r, g.need, id, v)
+	if refusal == nil && !v.admitted() {
+		next, refusal = r, g.auth.refuse(failLogFull)
+	}
 	if refusal != nil {
-		g.auth.errors(w, next, refusal)
+		g.auth.errors(v.observe(w, refusal), next, refusal.own())
 		return
 	}
 	if next != r && !g.auth.opts.NoCacheHeaders {
 		g.auth.forbidCaching(w.Header())
 	}
+	w, next = v.capture(w, next)
 	g.next.ServeHTTP(w, next)
 }
 
@@ -90,39 +135,85 @@ func (a *Authority) forbidCaching(h http.Header) {
 // The error is always an [*Error], which errors.AsType[*Error] reaches and whose
 // Reason errors.Is tells apart.
 func (a *Authority) Check(w http.ResponseWriter, r *http.Request, need Need) (*http.Request, error) {
-	if err := need.validate(a.opts.Catalog); err != nil {
-		return r, a.refuse(&failure{reason: ErrUndeclared, cause: err})
+	id := identityOf(r.Context(), a.core)
+	if err := a.declared(need); err != nil {
+		refusal := a.refuse(&failure{reason: ErrUndeclared, cause: err})
+		if id != nil {
+			id.visit.refused(refusal)
+		}
+		return r, refusal
 	}
-	next, refusal := a.check(w, r, need)
+	next, refusal := a.check(w, r, need, id, nil)
 	if refusal != nil {
 		return next, refusal
 	}
 	return next, nil
 }
 
-// check is Check for a need that is known to be legal.
-func (a *Authority) check(w http.ResponseWriter, r *http.Request, need Need) (*http.Request, *Error) {
-	if a.closed.Load() {
-		return r, a.refuse(&failure{reason: ErrShutdown})
+// declared reports a need that the catalog does not know.
+func (a *Authority) declared(need Need) error {
+	known := need.kind == needKey || len(need.perms) > 0
+	for _, p := range need.perms {
+		known = known && a.known[p]
 	}
-	if id := identityOf(r.Context(), a.core); id != nil {
+	if known {
+		return nil
+	}
+	return need.validate(a.opts.Catalog)
+}
+
+// check is Check for a need that is known to be legal, and a request that has id
+// already or nil. What it finds out is noted in v, or where an outer handler
+// records the request in that one's visit.
+func (a *Authority) check(
+	w http.ResponseWriter, r *http.Request, need Need, id *identity, v *visit,
+) (*http.Request, *Error) {
+	if id != nil {
+		v = id.visit
+	}
+	next, f := a.judgeRequest(w, r, need, id, v)
+	v.needed(need, a.sources)
+	if f == nil {
+		return next, nil
+	}
+	refusal := a.refuse(f)
+	v.refused(refusal)
+	if f.reason == ErrNoKey {
+		v.misplaced(r)
+	}
+	return next, refusal
+}
+
+func (a *Authority) judgeRequest(
+	w http.ResponseWriter, r *http.Request, need Need, id *identity, v *visit,
+) (*http.Request, *failure) {
+	if a.closed.Load() {
+		return r, failShutdown
+	}
+	if id != nil && id.key != nil {
 		return a.recheck(r, id, need)
 	}
 	found, f := a.extract(w, r)
 	if found.body != nil {
 		defer a.budget.give(len(found.body.data))
 	}
+	v.presented(&found)
+	now := v.start()
+	if found.body != nil {
+		now = time.Now() // its client had seconds to send it
+	}
 	var key *Key
 	if f == nil {
-		key, f = a.authenticate(r.Context(), found.text, time.Now())
+		key, f = a.authenticate(r.Context(), found.text, now)
 	}
 	if f == nil {
+		v.authenticated(key)
 		f = a.authorize(key, need)
 	}
 	if f != nil {
-		return found.body.request(r), a.refuse(f)
+		return found.body.request(r), f
 	}
-	ctx := &identity{r.Context(), a.core, key, found.via}
+	ctx := v.identify(identity{r.Context(), a.core, key, found.via, v})
 	if a.opts.KeepCredential {
 		return found.body.request(r).WithContext(ctx), nil
 	}
@@ -130,18 +221,18 @@ func (a *Authority) check(w http.ResponseWriter, r *http.Request, need Need) (*h
 }
 
 // recheck decides on a key that an outer guard has found.
-func (a *Authority) recheck(r *http.Request, id *identity, need Need) (*http.Request, *Error) {
+func (a *Authority) recheck(r *http.Request, id *identity, need Need) (*http.Request, *failure) {
 	f := a.authorize(id.key, need)
 	if !slices.ContainsFunc(id.via, func(s Source) bool { return contains(a.sources, s) }) {
-		f = &failure{reason: ErrSourceRefused}
+		f = failSourceRefused
 	}
 	if f != nil {
-		return r, a.refuse(f)
+		return r, f
 	}
 	if identityOf(r.Context(), identityKey{}) != id {
 		// Another Authority's guard stands in between, and what follows this one
 		// must get the key that this one judged.
-		r = r.WithContext(&identity{r.Context(), id.core, id.key, id.via})
+		r = r.WithContext(&identity{r.Context(), id.core, id.key, id.via, id.visit})
 	}
 	return r, nil
 }
@@ -173,9 +264,10 @@ func forbiddenDetail(need Need, missing []Permission) string {
 // its own, and not a value in one, for that saves an allocation a request.
 type identity struct {
 	context.Context
-	core *core
-	key  *Key // perhaps the store's own: never changed, never handed out
-	via  []Source
+	core  *core
+	key   *Key // perhaps the store's own: never changed, never handed out; nil: not known yet
+	via   []Source
+	visit *visit // what the access log will say of the request; nil: nothing
 }
 
 // identityKey asks for the innermost identity; a *core asks for its own.
@@ -185,10 +277,16 @@ type identityKey struct{}
 func (id *identity) Value(key any) any {
 	switch key := key.(type) {
 	case identityKey:
-		return id
+		if id.key != nil {
+			return id
+		}
 	case *core:
 		if key == id.core {
 			return id
+		}
+	case visitKey:
+		if id.visit != nil {
+			return id.visit
 		}
 	}
 	return id.Context.Value(key)

@@ -222,6 +222,9 @@ func TestErrorsAreTheHandlersOwn(t *testing.T) {
 			err.SetHeaders(w.Header())
 			w.Header().Add("WWW-Authenticate", "Other "+r.URL.RawQuery)
 			w.WriteHeader(err.Status)
+			for i := range err.Challenges {
+				err.Challenges[i] = "changed"
+			}
 		},
 	})
 	guarded := rude.RequireAny(apikey.JobsView, apikey.JobsTrigger)(http.NotFoundHandler())
@@ -238,7 +241,7 @@ func TestErrorsAreTheHandlersOwn(t *testing.T) {
 			assert.Equal(t, 403, ask("weak", "").Code)
 			query := fmt.Sprint("n=", i)
 			assert.Equal(t, []string{`Basic realm="API", charset="UTF-8"`, `Bearer realm="API"`, "Other " + query},
-				ask("", query).Header().Values("WWW-Authenticate"))
+				ask("", query).Result().Header.Values("WWW-Authenticate"))
 		})
 	}
 	group.Wait()

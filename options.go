@@ -58,6 +58,11 @@ type Options struct {
 	// MaxLookups is how many lookups may be under way; others wait. Default: 64.
 	MaxLookups int
 
+	// Cache says what is kept of lookups.
+	Cache CacheOptions
+	// Log says what becomes of the access log.
+	Log LogOptions
+
 	// KeepCredential leaves the credential in the request handed on.
 	KeepCredential bool
 	// NoCacheHeaders leaves responses to authenticated requests without
@@ -71,7 +76,7 @@ type Options struct {
 }
 
 // withDefaults returns a copy in which every field holds what it stands for.
-func (o *Options) withDefaults() Options {
+func (o *Options) withDefaults(store Store) Options {
 	var c Options
 	if o != nil {
 		c = *o
@@ -85,6 +90,8 @@ func (o *Options) withDefaults() Options {
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
+	c.Cache.setDefaults()
+	c.Log.setDefaults(store)
 	setDefault(&c.Realm, "API")
 	setDefault(&c.Prefix, DefaultPrefix)
 	setDefault(&c.MaxBody, 1<<20)
@@ -111,7 +118,9 @@ func setDefault[T comparable](field *T, value T) {
 
 // validate reports every mistake in options that withDefaults has filled in.
 func (o *Options) validate() error {
-	errs := []error{o.Catalog.validate(), validateSources(o.Sources), validatePrefix(o.Prefix), validateRealm(o.Realm)}
+	errs := []error{
+		o.Cache.validate(), o.Log.validate(), o.Catalog.validate(), validateSources(o.Sources), validatePrefix(o.Prefix), validateRealm(o.Realm),
+	}
 	if len(o.Catalog) == 0 {
 		errs = append(errs, errors.New("apikey: an empty Catalog; nil stands for Otter's"))
 	}

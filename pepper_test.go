@@ -107,6 +107,17 @@ func TestAPepperedDigestIsTheHMACSHA256OfTheText(t *testing.T) {
 	}
 }
 
+// A host may overwrite the bytes once the pepper is made.
+func TestAPepperKeepsACopyOfItsBytes(t *testing.T) {
+	const secret = "the old pepper, 32 bytes of it.."
+	buffer := []byte(secret)
+	pepper := apikey.NewPepper(buffer)
+	clear(buffer)
+	auth := nodeOver(t, apikey.NewMemoryStore(), pepper)
+	key := issueCustom(t, auth, "text")
+	require.Equal(t, digestUnder(secret, "text"), digestsOf(t, auth, key.ID)[0])
+}
+
 func TestDigestsAreRightWhenManyAreMadeAtOnce(t *testing.T) {
 	auth := nodeOver(t, apikey.NewMemoryStore(), newPepper, oldPepper)
 	var wg sync.WaitGroup

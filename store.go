@@ -121,3 +121,16 @@ type MarkerStore interface {
 	// nil for none. The error wraps [ErrConflict] where it is not.
 	SwapMarker(ctx context.Context, old, next []byte) error
 }
+
+// A ChangeFeed is a [ManagedStore] that tells of changes as they are made, by
+// whatever node, so that an [Authority] may keep what it has looked up.
+type ChangeFeed interface {
+	// Watch calls changed with the ID of each key that was created, updated or
+	// deleted, within a second of the moment the change was acknowledged. It calls
+	// changed with "" as soon as every change from then on will be told, and again
+	// wherever one may have been missed. It returns once ctx is done or it can no
+	// longer tell, with the reason, and is then called again: a Watch is one
+	// connection, and leaves reconnecting to its caller. changed returns at once
+	// and is not called after Watch has returned.
+	Watch(ctx context.Context, changed func(id string)) error
+}

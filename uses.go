@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -22,6 +23,8 @@ type useBatch struct {
 	alarm    *alarm
 	writing  chan struct{} // holds an element while a batch is written
 
+	recent [256]atomic.Pointer[useMark] // by the digest's first byte
+
 	mu     sync.Mutex
 	uses   map[string]Use
 	timer  *time.Timer // runs while uses wait
@@ -33,17 +36,45 @@ func (b *useBatch) start(recorder UseRecorder, alarm *alarm) {
 	b.uses, b.writing = map[string]Use{}, make(chan struct{}, 1)
 }
 
+// A useMark stands for a key that waits for the batch already: noting it again
+// takes no lock.
+type useMark struct {
+	from  Digest
+	keyID string
+	at    atomic.Int64 // nanoseconds since 1970
+}
+
+func (m *useMark) use() Use { return Use{KeyID: m.keyID, At: time.Unix(0, m.at.Load())} }
+
+// markPrecision is how far a mark may lag behind: one that every request wrote to
+// would wander from one processor to the next.
+const markPrecision = time.Millisecond
+
 // note notes that a key was used by the credential with the digest from, which
 // belongs under the digest newest.
-func (b *useBatch) note(id string, at time.Time, from, newest Digest) {
+func (b *useBatch) note(id string, at time.Time, from, newest *Digest) {
 	if b.recorder == nil {
 		return
 	}
-	use := Use{KeyID: id, At: at}
-	if from != newest {
-		use.From, use.To = from, newest
+	nanos, mark := at.UnixNano(), &b.recent[from[0]]
+	if m := mark.Load(); m != nil && m.from == *from && m.keyID == id {
+		if nanos-m.at.Load() >= int64(markPrecision) {
+			m.at.Store(nanos)
+		}
+		return
 	}
-	b.add(use)
+	use := Use{KeyID: id, At: at}
+	if *from != *newest {
+		use.From, use.To = *from, *newest
+	}
+	next := &useMark{from: *from, keyID: id}
+	next.at.Store(nanos)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.merge(use)
+	if before := mark.Swap(next); before != nil {
+		b.merge(before.use())
+	}
 }
 
 // add merges uses into those that wait: the latest time counts, and a move of a
@@ -51,6 +82,11 @@ func (b *useBatch) note(id string, at time.Time, from, newest Digest) {
 func (b *useBatch) add(uses ...Use) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.merge(uses...)
+}
+
+// merge is add for a caller that holds mu.
+func (b *useBatch) merge(uses ...Use) {
 	for _, use := range uses {
 		if waiting, ok := b.uses[use.KeyID]; ok {
 			if waiting.At.After(use.At) {
@@ -130,6 +166,18 @@ func (b *useBatch) write(ctx context.Context) (err error) {
 	return nil
 }
 
+// takeMarks takes what the marks say. A request that has its mark in hand at this
+// moment may note its use in vain: it is one that came within the batch anyway.
+func (b *useBatch) takeMarks() []Use {
+	var uses []Use
+	for i := range b.recent {
+		if mark := b.recent[i].Swap(nil); mark != nil {
+			uses = append(uses, mark.use())
+		}
+	}
+	return uses
+}
+
 func (b *useBatch) take() []Use {
 	b.mu.Lock()
 	if b.timer != nil {
@@ -138,7 +186,14 @@ func (b *useBatch) take() []Use {
 	}
 	uses := b.uses
 	b.uses = map[string]Use{}
+	marks := b.takeMarks()
 	b.mu.Unlock() // requests wait for it, and a million uses take their time
+	for _, use := range marks {
+		if waiting, ok := uses[use.KeyID]; ok && waiting.At.Before(use.At) {
+			waiting.At = use.At
+			uses[use.KeyID] = waiting
+		}
+	}
 	batch := slices.Collect(maps.Values(uses))
 	for i := range batch {
 		batch[i].At = storable(batch[i].At)

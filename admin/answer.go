@@ -6,8 +6,6 @@ import (
 	"errors"
 	"net/http"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/seed-be062aaa/apikey"
 )
@@ -31,24 +29,18 @@ func newKeyJSON(key *apikey.Key) keyJSON {
 	return k
 }
 
-// issued is the answer that shows a generated key, once.
-type issued struct {
-	key    *apikey.Key
-	secret apikey.Secret
-}
-
-func (a *api) writeIssued(w http.ResponseWriter, i issued, status int) {
+func (a *api) writeIssued(w http.ResponseWriter, r *http.Request, i issued, status int) {
 	w.Header().Set("ETag", etagOf(i.key))
-	a.writeJSON(w, status, struct {
+	a.writeJSON(w, r, status, struct {
 		Key    keyJSON `json:"key"`
 		Secret string  `json:"secret,omitempty"`
 	}{newKeyJSON(i.key), i.secret.Reveal()})
 }
 
-func (a *api) writeJSON(w http.ResponseWriter, status int, value any) {
+func (a *api) writeJSON(w http.ResponseWriter, r *http.Request, status int, value any) {
 	body, err := json.Marshal(value)
 	if err != nil { // a store returned what no key can hold
-		a.writeError(w, err)
+		a.writeError(w, r, err)
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
@@ -85,7 +77,17 @@ func writeProblem(w http.ResponseWriter, p *problem) {
 }
 
 // writeError answers what a call of the Authority returned.
-func (a *api) writeError(w http.ResponseWriter, err error) {
+func (a *api) writeError(w http.ResponseWriter, r *http.Request, err error) {
+	p := a.explain(r.Context(), err)
+	if errors.Is(err, apikey.ErrConflict) && len(r.Header["If-Match"]) > 0 {
+		p.Status, p.Detail = http.StatusPreconditionFailed, "The key has changed since you read it. Read it again."
+	}
+	writeProblem(w, p)
+}
+
+// explain says what an error of the Authority means to whoever made the call, and
+// tells the operator of what is not theirs.
+func (o *office) explain(ctx context.Context, err error) *problem {
 	p := &problem{Detail: sentence(err)}
 	switch {
 	case errors.Is(err, apikey.ErrNotFound):
@@ -96,9 +98,11 @@ func (a *api) writeError(w http.ResponseWriter, err error) {
 		p.Status = http.StatusConflict
 		p.Errors = []fieldProblem{{"key", "is in use, perhaps by a revoked key; choose another text"}}
 	case errors.Is(err, apikey.ErrConflict):
-		p.Status, p.Detail = http.StatusPreconditionFailed, "The key has changed since you read it. Read it again."
+		p.Status, p.Detail = http.StatusConflict, "Others keep changing this key. Try again."
 	case errors.Is(err, apikey.ErrKeyRevoked):
 		p.Status, p.Detail = http.StatusConflict, "The key was revoked, and stays so."
+	case errors.Is(err, apikey.ErrLogFull):
+		p.Status, p.Detail = http.StatusServiceUnavailable, "Changes cannot be recorded at the moment. Nothing was changed."
 	default:
 		if p.Errors = fieldProblems(err); len(p.Errors) > 0 {
 			p.Status, p.Detail = http.StatusUnprocessableEntity, "Some fields are not legal."
@@ -106,18 +110,16 @@ func (a *api) writeError(w http.ResponseWriter, err error) {
 		}
 		// The store's words are for the operator, unless it is the client that left.
 		if !errors.Is(err, context.Canceled) {
-			a.opts.Logger.Error("admin: the key store failed", "error", err)
+			o.opts.Logger.ErrorContext(ctx, "admin: the key store failed", "error", err)
 		}
 		p.Status, p.Detail = http.StatusServiceUnavailable, "The keys cannot be reached at the moment."
 	}
-	writeProblem(w, p)
+	return p
 }
 
 // sentence makes an error's text one.
 func sentence(err error) string {
-	text := strings.ReplaceAll(err.Error(), "apikey: ", "")
-	first, size := utf8.DecodeRuneInString(text)
-	return string(unicode.ToUpper(first)) + text[size:] + "."
+	return sentenceOf(strings.ReplaceAll(err.Error(), "apikey: ", ""))
 }
 
 // fieldProblems returns the field errors in a tree of joined ones.

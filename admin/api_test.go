@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -24,16 +25,18 @@ import (
 
 // fixture is a server with the API under a prefix, and keys to use it with.
 type fixture struct {
-	t    *testing.T
-	auth *apikey.Authority
-	base string
+	t     *testing.T
+	store *apikey.MemoryStore
+	auth  *apikey.Authority
+	base  string
 }
 
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
-	auth, err := apikey.New(t.Context(), apikey.NewMemoryStore(), &apikey.Options{Logger: slog.New(slog.DiscardHandler)})
+	store := apikey.NewMemoryStore()
+	auth, err := apikey.New(t.Context(), store, &apikey.Options{Logger: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
-	f := &fixture{t: t, auth: auth}
+	f := &fixture{t: t, store: store, auth: auth}
 	f.issue("full", apikey.KeySpec{Permissions: []apikey.Permission{apikey.Native}})
 	f.issue("manager", apikey.KeySpec{Permissions: []apikey.Permission{apikey.KeysManage, apikey.JobsView}, Subject: "mia"})
 	f.issue("viewer", apikey.KeySpec{Permissions: []apikey.Permission{apikey.JobsView}})
@@ -281,6 +284,39 @@ func TestAllow(t *testing.T) {
 	}
 }
 
+// TestIDsInPaths: IDs of other makers hold what a path does only when escaped.
+func TestIDsInPaths(t *testing.T) {
+	f := newFixture(t)
+	for _, id := range []string{"a/b", "a/../b", "a//b", "a b", "a+b", "100%", "%2F", "a/b%2Fc", "?limit=1", "#1", "a;b=c", "größe"} {
+		t.Run(id, func(t *testing.T) {
+			f := *f
+			f.t = t
+			require.NoError(t, f.store.Create(t.Context(), &apikey.Key{ID: id, Version: 1}))
+			path := "/" + url.PathEscape(id)
+			read := f.call("full", "GET", path, "")
+			require.Equal(t, 200, read.StatusCode, read.text)
+			require.Equal(t, id, read.body["id"])
+			for _, c := range [][3]string{
+				{"PATCH", path, `{"name":"found"}`},
+				{"POST", path + "/rotate", `{"overlap":"0s"}`},
+				{"POST", path + "/revoke", ""},
+			} {
+				tag := f.call("full", "GET", path, "").Header.Get("ETag")
+				got := f.call("full", c[0], c[1], c[2], "If-Match", tag)
+				require.Equal(t, 200, got.StatusCode, "%v: %s", c, got.text)
+			}
+			key, err := f.store.Get(t.Context(), id)
+			require.NoError(t, err)
+			require.Equal(t, "found", key.Name)
+			require.Len(t, key.Credentials, 1)
+			require.NotZero(t, key.RevokedAt)
+			require.Equal(t, 204, f.call("full", "DELETE", path, "").StatusCode)
+			_, err = f.store.Get(t.Context(), id)
+			require.ErrorIs(t, err, apikey.ErrNotFound)
+		})
+	}
+}
+
 // TestOddKeys: a key that no JSON can hold is the store's fault, and no panic.
 func TestOddKeys(t *testing.T) {
 	store := apikey.NewMemoryStore()
@@ -478,6 +514,44 @@ func TestStoreFails(t *testing.T) {
 	require.Equal(t, "1", w.Header().Get("Retry-After"))
 	require.NotContains(t, w.Body.String(), "fire")
 	require.Contains(t, log.String(), "disk on fire")
+}
+
+// busyStore is one in which somebody else is always quicker.
+type busyStore struct{ *apikey.MemoryStore }
+
+func (busyStore) Update(context.Context, *apikey.Key) error {
+	return fmt.Errorf("busy: %w", apikey.ErrConflict)
+}
+
+// TestConflict: a change that others have forestalled is one to read again for,
+// whether the client or the store was the one to notice.
+func TestConflict(t *testing.T) {
+	f := newFixture(t)
+	auth, err := apikey.New(t.Context(), busyStore{f.store}, nil)
+	require.NoError(t, err)
+	var log strings.Builder
+	api, err := admin.NewAPI(auth, admin.ByKey(auth), &admin.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	require.NoError(t, err)
+	server := httptest.NewServer(api)
+	defer server.Close()
+	f.base = server.URL
+	path := "/" + f.issue("contested", apikey.KeySpec{}).ID
+	for _, c := range [][4]string{
+		{"a patch", "PATCH", path, `{"name":"mine"}`},
+		{"a rotation", "POST", path + "/rotate", `{"overlap":"0s"}`},
+		{"a revocation", "POST", path + "/revoke", ""},
+	} {
+		t.Run(c[0], func(t *testing.T) {
+			f := *f
+			f.t = t
+			got := f.call("full", c[1], c[2], c[3], "If-Match", `"1"`)
+			require.Equal(t, 412, got.StatusCode, got.text)
+			require.Equal(t, "application/problem+json", got.Header.Get("Content-Type"))
+			require.Equal(t, "The key has changed since you read it. Read it again.", got.body["detail"])
+			require.Empty(t, got.fields())
+		})
+	}
+	require.Empty(t, log.String(), "nothing has failed")
 }
 
 // TestAuthorizer: a host's own authorization decides who acts, and how far.

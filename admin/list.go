@@ -4,7 +4,9 @@ import (
 	"encoding/base64"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/seed-be062aaa/apikey"
 )
@@ -20,34 +22,56 @@ func cursorOf(id string) string { return base64.RawURLEncoding.EncodeToString([]
 // parseList reads the parameters of a list.
 func parseList(rawQuery string) (apikey.Query, *problem) {
 	query := apikey.Query{Limit: defaultLimit}
-	bad := func(detail string) (apikey.Query, *problem) {
-		return query, &problem{Status: http.StatusBadRequest, Detail: detail}
+	params, p := parseParameters(rawQuery, []string{"limit", "cursor", "q"})
+	if p != nil {
+		return query, p
+	}
+	bad := func(name, detail string) (apikey.Query, *problem) {
+		return query, &problem{Status: http.StatusBadRequest, Detail: "The parameter " + name + " " + detail + "."}
+	}
+	if params.Has("limit") {
+		limit, err := strconv.Atoi(params.Get("limit"))
+		if err != nil || limit < 1 || limit > maxLimit {
+			return bad("limit", "must be a number from 1 to "+strconv.Itoa(maxLimit))
+		}
+		query.Limit = limit
+	}
+	if params.Has("cursor") {
+		after, err := base64.RawURLEncoding.DecodeString(params.Get("cursor"))
+		if err != nil || len(after) == 0 {
+			return bad("cursor", "must be the next of another page")
+		}
+		query.After = string(after)
+	}
+	query.Search = params.Get("q")
+	return query, nil
+}
+
+// parseParameters returns a query's parameters, each of them one of the names and
+// there once.
+func parseParameters(rawQuery string, names []string) (url.Values, *problem) {
+	bad := func(detail string) (url.Values, *problem) {
+		return nil, &problem{Status: http.StatusBadRequest, Detail: detail}
 	}
 	params, err := url.ParseQuery(rawQuery)
 	if err != nil {
 		return bad("The query is malformed.")
 	}
 	for name, values := range params {
-		if len(values) != 1 {
-			return bad("A parameter may be there once.")
+		if !slices.Contains(names, name) {
+			return bad("The parameters are " + strings.Join(names, ", ") + ".")
 		}
-		switch name {
-		case "limit":
-			query.Limit, err = strconv.Atoi(values[0])
-			if err != nil || query.Limit < 1 || query.Limit > maxLimit {
-				return bad("The parameter limit must be a number from 1 to " + strconv.Itoa(maxLimit) + ".")
-			}
-		case "cursor":
-			after, err := base64.RawURLEncoding.DecodeString(values[0])
-			if err != nil || len(after) == 0 {
-				return bad("The parameter cursor must be the next of another page.")
-			}
-			query.After = string(after)
-		case "q":
-			query.Search = values[0]
-		default:
-			return bad("The parameters are limit, cursor and q.")
+		if len(values) != 1 {
+			return bad("The parameter " + name + " may be there once.")
 		}
 	}
-	return query, nil
+	return params, nil
+}
+
+func joined[T ~string](list []T) string {
+	texts := make([]string, len(list))
+	for i, text := range list {
+		texts[i] = string(text)
+	}
+	return strings.Join(texts, ", ")
 }

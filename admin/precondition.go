@@ -40,7 +40,7 @@ func (a *api) unchanged(w http.ResponseWriter, r *http.Request) bool {
 	}
 	key, err := a.auth.Key(r.Context(), idOf(r))
 	if err != nil {
-		a.writeError(w, err)
+		a.writeError(w, r, err)
 		return false
 	}
 	if p := checkIfMatch(lines, key); p != nil {

@@ -11,11 +11,28 @@ require (
 )
 
 require (
+	filippo.io/edwards25519 v1.2.0 // indirect
+	github.com/cespare/xxhash/v2 v2.3.0 // indirect
+	github.com/go-sql-driver/mysql v1.10.1 // indirect
+	github.com/jackc/pgpassfile v1.0.0 // indirect
+	github.com/jackc/pgservicefile v0.0.0-20240606120523-5a60cdf6a761 // indirect
+	github.com/jackc/pgx/v5 v5.12.0 // indirect
+	github.com/jackc/puddle/v2 v2.2.3 // indirect
+	github.com/redis/go-redis/v9 v9.23.0 // indirect
+	go.uber.org/atomic v1.12.0 // indirect
+	golang.org/x/sync v0.24.0 // indirect
+	golang.org/x/text v0.41.0 // indirect
+)
+
+require (
 	github.com/dustin/go-humanize v1.1.0 // indirect
 	github.com/google/uuid v1.6.0 // indirect
 	github.com/mattn/go-isatty v0.0.24 // indirect
 	github.com/ncruces/go-strftime v1.1.0 // indirect
 	github.com/remyoudompheng/bigfft v0.0.0-20230129092748-24d4a6f8daec // indirect
+	github.com/seed-be062aaa/apikey/redisstore v0.1.0
+	github.com/seed-be062aaa/apikey/sqlstore/mysql v0.1.0
+	github.com/seed-be062aaa/apikey/sqlstore/postgres v0.1.0
 	go.yaml.in/yaml/v3 v3.0.5 // indirect
 	golang.org/x/sys v0.49.0 // indirect
 	modernc.org/libc v1.79.0 // indirect
@@ -27,3 +44,9 @@ replace (
 	github.com/seed-be062aaa/apikey => ..
 	github.com/seed-be062aaa/apikey/sqlstore/sqlite => ../sqlstore/sqlite
 )
+
+replace github.com/seed-be062aaa/apikey/redisstore => ../redisstore
+
+replace github.com/seed-be062aaa/apikey/sqlstore/mysql => ../sqlstore/mysql
+
+replace github.com/seed-be062aaa/apikey/sqlstore/postgres => ../sqlstore/postgres

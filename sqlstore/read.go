@@ -11,7 +11,7 @@ import (
 
 // Lookup implements [apikey.Store], in one round trip.
 func (s *Store) Lookup(ctx context.Context, digest apikey.Digest) (*apikey.Key, error) {
-	rows, err := s.lookup.QueryContext(ctx, digest[:])
+	rows, err := s.lookup.query(ctx, digest[:])
 	if err != nil {
 		return nil, fmt.Errorf("sqlstore: looking a key up: %w", err)
 	}

@@ -8,6 +8,9 @@ type statements struct {
 	insertCredential, deleteCredentials   string
 	use, movable, move                    string
 	marker, insertMarker, deleteMarkerWas string
+
+	nextChange, insertChange, trimChanges string
+	changesFrom, lastChange               string
 }
 
 // keyColumns and credentialColumns are in the order in which a row is scanned.
@@ -18,6 +21,10 @@ const (
 )
 
 func (s *Store) statements() statements {
+	live := ""
+	if s.dialect.Feed != nil && s.dialect.Feed.Live != "" {
+		live = " AND " + s.dialect.Feed.Live
+	}
 	return statements{
 		// One round trip: from the digest to its key, and on to all of the key's
 		// credentials.
@@ -53,6 +60,16 @@ func (s *Store) statements() statements {
 
 		marker:          s.spell(`SELECT value FROM apikey_marker`),
 		insertMarker:    s.spell(`INSERT INTO apikey_marker (id, value) VALUES (1, ?)`),
-		deleteMarkerWas: s.spell(`DELETE FROM apikey_marker WHERE value = ?`),
+		deleteMarkerWas: s.spell(`DELETE FROM apikey_marker WHERE id = 1 AND value = ?`),
+
+		nextChange: s.spell(`UPDATE apikey_sequence SET seq = seq + 1 WHERE id = 1`),
+		insertChange: s.spell(`INSERT INTO apikey_changes (seq, key_id, changed_at)
+			VALUES ((SELECT seq FROM apikey_sequence WHERE id = 1), ?, ?)`),
+		trimChanges: s.spell(`DELETE FROM apikey_changes
+			WHERE seq <= (SELECT seq FROM apikey_sequence WHERE id = 1) - ?`),
+		changesFrom: s.spell(`SELECT seq, key_id, changed_at FROM apikey_changes
+			WHERE seq >= ?` + live + ` ORDER BY seq`),
+		lastChange: s.spell(`SELECT seq, key_id, changed_at FROM apikey_changes
+			WHERE seq >= ?` + live + ` ORDER BY seq DESC LIMIT 1`),
 	}
 }

@@ -28,7 +28,7 @@ type Store struct {
 	dialect Dialect
 	prefix  string
 	text    statements
-	lookup  *sql.Stmt
+	lookup  *prepared
 }
 
 var (
@@ -74,38 +74,27 @@ func New(ctx context.Context, db *sql.DB, dialect Dialect, opts *Options) (*Stor
 		return nil, fmt.Errorf("sqlstore: the prefix %q is not of at most 30 lower-case letters, digits and underscores, "+
 			"the first a letter", s.prefix)
 	}
-	if err := s.migrate(ctx); err != nil {
-		return nil, fmt.Errorf("sqlstore: migrating the %s database: %w", dialect.Name, err)
+	m := migrator{db: db, dialect: dialect, prefix: s.prefix, files: dialect.Migrations}
+	if err := m.migrate(ctx); err != nil {
+		return nil, err
 	}
 	s.text = s.statements()
-	lookup, err := s.reads.PrepareContext(ctx, s.text.lookup)
-	if err != nil {
+	var err error
+	if s.lookup, err = dialect.prepare(ctx, s.reads, s.text.lookup); err != nil {
 		return nil, fmt.Errorf("sqlstore: preparing the lookup: %w", err)
 	}
-	s.lookup = lookup
 	return s, nil
 }
 
-// Close releases the store's prepared statements. Lookups fail afterwards. It
-// does not close the handles.
-func (s *Store) Close() error { return s.lookup.Close() }
+func (s *Store) spell(statement string) string { return s.dialect.spell(s.prefix, statement) }
 
-// inTx runs do in a transaction, which it commits if do returns nil.
-//
-// Each do begins with a statement that writes. SQLite then takes its write lock
-// before it reads, waiting as long as it must; a transaction that reads first
-// fails at once where another has written in between. Elsewhere that statement
-// locks the key's row, so that changes to one key are made one after the other.
+// Close releases the store's prepared statements. The store must not be used
+// afterwards. It does not close the handles.
+func (s *Store) Close() error { return s.lookup.close() }
+
+// inTx runs do in a transaction.
 func (s *Store) inTx(ctx context.Context, doing string, do func(tx *sql.Tx) error) error {
-	tx, err := s.db.BeginTx(ctx, nil)
-	if err != nil {
-		return fmt.Errorf("sqlstore: %s: %w", doing, err)
-	}
-	defer tx.Rollback()
-	if err := do(tx); err != nil {
-		return fmt.Errorf("sqlstore: %s: %w", doing, err)
-	}
-	if err := tx.Commit(); err != nil {
+	if err := s.dialect.inTx(ctx, s.db, do); err != nil {
 		return fmt.Errorf("sqlstore: %s: %w", doing, err)
 	}
 	return nil

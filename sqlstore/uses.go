@@ -9,36 +9,47 @@ import (
 	"github.com/seed-be062aaa/apikey"
 )
 
-// RecordUses implements [apikey.UseRecorder], in one transaction.
+// usesPerTx bounds how long a batch holds on to a key: whoever revokes it waits.
+const usesPerTx = 100
+
+// RecordUses implements [apikey.UseRecorder], in transactions of 100 uses each.
+// After an error some of them are recorded.
 func (s *Store) RecordUses(ctx context.Context, uses []apikey.Use) error {
-	if len(uses) == 0 {
-		return nil
-	}
 	// In one order for all, so that batches of several processes wait for each
 	// other's rows instead of deadlocking.
 	uses = slices.SortedStableFunc(slices.Values(uses), func(a, b apikey.Use) int {
 		return cmp.Compare(a.KeyID, b.KeyID)
 	})
-	return s.inTx(ctx, "recording uses", func(tx *sql.Tx) error {
-		use, err := tx.PrepareContext(ctx, s.text.use)
-		if err != nil {
+	for some := range slices.Chunk(uses, usesPerTx) {
+		if err := s.inTx(ctx, "recording uses", func(tx *sql.Tx) error {
+			return s.recordUses(ctx, tx, some)
+		}); err != nil {
 			return err
 		}
-		defer func() { _ = use.Close() }() // the transaction closes it too
-		for _, u := range uses {
-			if _, err := use.ExecContext(ctx, instant(u.At), u.KeyID, instant(u.At)); err != nil {
-				return err
-			}
-			if err := s.move(ctx, tx, u); err != nil {
-				return err
-			}
+	}
+	return nil
+}
+
+func (s *Store) recordUses(ctx context.Context, tx *sql.Tx, uses []apikey.Use) error {
+	use, err := s.dialect.prepare(ctx, tx, s.text.use)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = use.close() }() // the transaction closes it too
+	for _, u := range uses {
+		if _, err := use.exec(ctx, instant(u.At), u.KeyID, instant(u.At)); err != nil {
+			return err
 		}
-		return nil
-	})
+		if err := s.move(ctx, tx, u); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // move gives a credential its new digest where the use asks for it and the
-// digest is free.
+// digest is free. Where another transaction takes it meanwhile, all is run again,
+// to find it taken.
 func (s *Store) move(ctx context.Context, tx *sql.Tx, u apikey.Use) error {
 	if u.To == (apikey.Digest{}) {
 		return nil
@@ -51,5 +62,5 @@ func (s *Store) move(ctx context.Context, tx *sql.Tx, u apikey.Use) error {
 	if err != nil {
 		return err
 	}
-	return s.insert(ctx, tx, apikey.ErrInUse, s.text.move, u.To[:], u.KeyID, u.From[:])
+	return s.insert(ctx, tx, errOvertaken, s.text.move, u.To[:], u.KeyID, u.From[:])
 }

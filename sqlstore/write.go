@@ -18,7 +18,10 @@ func (s *Store) Create(ctx context.Context, key *apikey.Key) error {
 		if err := s.insert(ctx, tx, apikey.ErrExists, s.text.insertKey, args...); err != nil {
 			return err
 		}
-		return s.insertCredentials(ctx, tx, key)
+		if err := s.insertCredentials(ctx, tx, key); err != nil {
+			return err
+		}
+		return s.noteChange(ctx, tx, key.ID)
 	})
 }
 
@@ -39,7 +42,10 @@ func (s *Store) Update(ctx context.Context, key *apikey.Key) error {
 		if _, err := tx.ExecContext(ctx, s.text.deleteCredentials, key.ID); err != nil {
 			return err
 		}
-		return s.insertCredentials(ctx, tx, key)
+		if err := s.insertCredentials(ctx, tx, key); err != nil {
+			return err
+		}
+		return s.noteChange(ctx, tx, key.ID)
 	})
 }
 
@@ -73,12 +79,15 @@ func (s *Store) insertCredentials(ctx context.Context, tx *sql.Tx, key *apikey.K
 // Delete implements [apikey.ManagedStore].
 func (s *Store) Delete(ctx context.Context, id string) error {
 	return s.inTx(ctx, "deleting a key", func(tx *sql.Tx) error {
-		if _, err := tx.ExecContext(ctx, s.text.deleteKey, id); err != nil {
+		deleted, err := changed(tx.ExecContext(ctx, s.text.deleteKey, id))
+		if err != nil {
 			return err
 		}
-		// The foreign key has done this already, unless the host's SQLite handle
-		// does not enforce it. A credential left behind would occupy its digest.
-		_, err := tx.ExecContext(ctx, s.text.deleteCredentials, id)
-		return err
+		// The foreign key has done this already, unless the host's handle does not
+		// enforce it. A credential left behind would occupy its digest.
+		if _, err := tx.ExecContext(ctx, s.text.deleteCredentials, id); err != nil || !deleted {
+			return err
+		}
+		return s.noteChange(ctx, tx, id)
 	})
 }

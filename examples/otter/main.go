@@ -67,7 +67,7 @@ func parse(args []string, output io.Writer) (config, error) {
 	flags := flag.NewFlagSet("otter", flag.ContinueOnError)
 	flags.SetOutput(output)
 	flags.StringVar(&c.addr, "addr", "127.0.0.1:8626", "`address` to listen on")
-	flags.StringVar(&c.store, "store", "sqlite:otter.db", "`store` of the keys: memory: or sqlite:FILE")
+	flags.StringVar(&c.store, "store", "sqlite:otter.db", "`store` of the keys: "+legalStores)
 	flags.StringVar(&c.errors, "errors", "otter", "`style` of refusals under /api: otter or problem")
 	flags.StringVar(&c.bootstrapKey, "bootstrap-key", "",
 		"`text` of the first key of an empty store; any user of this machine can see it, unlike that in "+bootstrapEnv)
@@ -95,7 +95,7 @@ func run(ctx context.Context, c config, output io.Writer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, closeStore()) }()
-	auth, err := apikey.New(ctx, store, &apikey.Options{Prefix: "otter"})
+	auth, err := apikey.New(ctx, store, &apikey.Options{Prefix: "otter", Log: logOptions(store)})
 	if err != nil {
 		return err
 	}

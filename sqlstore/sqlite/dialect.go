@@ -18,13 +18,18 @@ import (
 var migrations embed.FS
 
 func dialect() (sqlstore.Dialect, error) {
-	files, err := fs.Sub(migrations, "migrations")
+	keys, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return sqlstore.Dialect{}, err
+	}
+	log, err := fs.Sub(migrations, "migrations/log")
 	return sqlstore.Dialect{
-		Name:       "SQLite",
-		Contains:   contains,
-		IsUnique:   isUnique,
-		Migrations: files,
-		Exclusive:  exclusive,
+		Name:          "SQLite",
+		Contains:      contains,
+		IsUnique:      isUnique,
+		Migrations:    keys,
+		LogMigrations: log,
+		Exclusive:     exclusive,
 	}, err
 }
 

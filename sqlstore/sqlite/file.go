@@ -5,9 +5,24 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 )
+
+// prepare returns the absolute path of a database file, which it creates where
+// there is none: connections are opened later too, wherever the process has
+// changed its directory to.
+func prepare(path string) (string, error) {
+	if err := checkPath(path); err != nil {
+		return "", err
+	}
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return "", fmt.Errorf("sqlite: %w", err)
+	}
+	return path, create(path)
+}
 
 // checkPath refuses what SQLite would take for something other than a file.
 func checkPath(path string) error {

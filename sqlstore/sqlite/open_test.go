@@ -77,10 +77,14 @@ func TestOpenStaysInItsDirectory(t *testing.T) {
 	store := openFile(t, "keys.db")
 	require.NoError(t, store.Create(t.Context(), newKey("k")))
 	t.Chdir(second)
-	store.reads.SetMaxIdleConns(0) // the next lookup makes a new connection
+	store.reads.SetMaxIdleConns(0) // the next statements make new connections
+	store.writes.SetMaxIdleConns(0)
 	_, err := store.Lookup(t.Context(), apikey.DigestOf("k"))
 	require.NoError(t, err)
+	require.NoError(t, store.Create(t.Context(), newKey("another")))
 	require.NoFileExists(t, filepath.Join(second, "keys.db"))
+	_, err = openFile(t, filepath.Join(first, "keys.db")).Get(t.Context(), "another")
+	require.NoError(t, err)
 }
 
 func TestFilesAreTheOwnersAlone(t *testing.T) {

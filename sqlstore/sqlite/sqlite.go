@@ -1,5 +1,5 @@
-// Package sqlite keeps API keys in an SQLite database, through the pure Go
-// driver modernc.org/sqlite.
+// Package sqlite keeps API keys and their access log in an SQLite database,
+// through the pure Go driver modernc.org/sqlite.
 //
 //	store, err := sqlite.Open(ctx, "keys.db")
 //
@@ -20,6 +20,7 @@ import (
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 
+	"github.com/seed-be062aaa/apikey"
 	"github.com/seed-be062aaa/apikey/sqlstore"
 )
 
@@ -27,12 +28,16 @@ import (
 // context ends sooner.
 const busyTimeout = 5 * time.Second
 
-// A Store keeps keys in an SQLite file that it has opened. See [sqlstore.Store]
-// for its methods.
+// A Store keeps keys, and the access log, in an SQLite file that it has opened.
+// See [sqlstore.Store] and [sqlstore.Log] for its methods.
 type Store struct {
 	*sqlstore.Store
+	log           *sqlstore.Log
 	reads, writes *sql.DB
+	logWrites     *sql.DB
 }
+
+var _ apikey.LogStore = (*Store)(nil)
 
 // Open returns a store over the database file at path, which it creates where
 // there is none, readable by its owner alone. The directory must exist. Close
@@ -48,20 +53,16 @@ type Store struct {
 // network file systems do not have. Writes are made one at a time; one that
 // waits for another process's transaction fails after 5 seconds.
 //
+// The store keeps the access log too, as [OpenLog] does with its defaults. A log
+// in a file of its own does not fill the disk that new keys need, and its batches
+// hold up no change to a key.
+//
 // While the store is open, never delete or replace the file: SQLite goes on with
 // the deleted one and reports nothing. Nor copy it alone: the newest keys are in
 // the file beside it that ends in -wal. "VACUUM INTO" makes a copy that is whole.
 func Open(ctx context.Context, path string) (*Store, error) {
-	if err := checkPath(path); err != nil {
-		return nil, err
-	}
-	// Absolute, for connections are opened later too, wherever the process has
-	// changed its directory to.
-	path, err := filepath.Abs(path)
+	path, err := prepare(path)
 	if err != nil {
-		return nil, fmt.Errorf("sqlite: %w", err)
-	}
-	if err := create(path); err != nil {
 		return nil, err
 	}
 	store, err := open(ctx, path)
@@ -103,17 +104,28 @@ func open(ctx context.Context, path string) (_ *Store, err error) {
 	if err := useWAL(ctx, s.writes); err != nil {
 		return nil, err
 	}
-	// A cache of up to 8 MB each: connections take turns at one lock to replace
-	// pages in theirs.
-	s.reads, err = pool(path, max(4, 2*runtime.GOMAXPROCS(0)), "_pragma=query_only(1)", "_pragma=cache_size(-8000)")
-	if err != nil {
+	if s.reads, err = readPool(path); err != nil {
 		return nil, err
 	}
 	s.Store, err = New(ctx, s.writes, &sqlstore.Options{Reads: s.reads})
 	if err != nil {
 		return nil, err
 	}
+	s.logWrites, s.log, err = openLog(ctx, path, &sqlstore.LogOptions{Reads: s.reads})
+	if err != nil {
+		return nil, err
+	}
 	return s, nil
+}
+
+// WriteLog implements [apikey.LogSink].
+func (s *Store) WriteLog(ctx context.Context, entries []apikey.LogEntry) error {
+	return s.log.WriteLog(ctx, entries)
+}
+
+// ReadLog implements [apikey.LogStore].
+func (s *Store) ReadLog(ctx context.Context, q apikey.LogQuery) ([]apikey.LogEntry, string, error) {
+	return s.log.ReadLog(ctx, q)
 }
 
 // Close closes the database.
@@ -122,14 +134,28 @@ func (s *Store) Close() error {
 	if s.Store != nil {
 		errs = append(errs, s.Store.Close())
 	}
-	// The last connection to close empties the WAL into the file, which those for
-	// reading may not.
-	for _, db := range []*sql.DB{s.reads, s.writes} {
+	if s.log != nil {
+		errs = append(errs, s.log.Close())
+	}
+	return errors.Join(append(errs, closeAll(s.reads, s.logWrites, s.writes))...)
+}
+
+// closeAll closes those that are there, in order. The last connection to close
+// empties the WAL into the file, which those for reading may not.
+func closeAll(handles ...*sql.DB) error {
+	var errs []error
+	for _, db := range handles {
 		if db != nil {
 			errs = append(errs, db.Close())
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// readPool returns a handle for reading. A connection has a cache of up to 8 MB:
+// connections take turns at one lock to replace pages in theirs.
+func readPool(path string) (*sql.DB, error) {
+	return pool(path, max(4, 2*runtime.GOMAXPROCS(0)), "_pragma=query_only(1)", "_pragma=cache_size(-8000)")
 }
 
 // pool returns a handle of up to n connections, which stay open.

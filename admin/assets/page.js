@@ -1,0 +1,65 @@
+// What the page can do without, but does better with: copying, the reader's own
+// time zone, and forms that are not sent twice.
+"use strict";
+
+// Times are in UTC. Show them in the reader's zone, and UTC on hover.
+for (const time of document.querySelectorAll("time[datetime]")) {
+  const style = { dateStyle: "medium", timeStyle: "exact" in time.dataset ? "medium" : "short" };
+  time.textContent = new Intl.DateTimeFormat(undefined, style).format(new Date(time.dateTime));
+}
+
+// What is typed is in UTC; say what that is for the reader.
+for (const input of document.querySelectorAll("input[type='datetime-local']")) {
+  const hint = document.createElement("p");
+  hint.className = "hint";
+  const tell = () => {
+    const date = new Date(input.value + "Z");
+    hint.textContent = input.value && !isNaN(date)
+      ? new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long" }).format(date)
+      : "";
+  };
+  input.addEventListener("input", tell);
+  tell();
+  input.after(hint);
+}
+
+// The server does not know by which name it was reached if a proxy stands before it.
+for (const command of document.querySelectorAll("[data-origin]")) {
+  command.textContent = command.textContent.replace(command.dataset.origin, () => location.origin);
+}
+
+async function copy(source) {
+  try {
+    await navigator.clipboard.writeText(source.textContent);
+    return true;
+  } catch { // not over plain HTTP, or not allowed
+    getSelection().selectAllChildren(source);
+    return document.execCommand("copy");
+  }
+}
+
+for (const button of document.querySelectorAll("[data-copy]")) {
+  button.hidden = false;
+  button.addEventListener("click", async () => {
+    const ok = await copy(document.getElementById(button.dataset.copy));
+    document.getElementById("copied").textContent = ok ? "Copied." : "Press Ctrl+C to copy what is selected.";
+  });
+}
+
+// A second click while the first is under way would do the thing twice.
+for (const form of document.querySelectorAll("form[method='post']")) {
+  form.addEventListener("submit", (event) => {
+    if (form.dataset.sent) event.preventDefault();
+    form.dataset.sent = "yes";
+    event.submitter?.setAttribute("aria-disabled", "true");
+  });
+}
+addEventListener("pageshow", () => {
+  for (const form of document.querySelectorAll("form[data-sent]")) {
+    delete form.dataset.sent;
+    form.querySelector("[aria-disabled]")?.removeAttribute("aria-disabled");
+  }
+});
+
+// Begin where something is wrong.
+(document.querySelector("[data-focus]"))?.focus();

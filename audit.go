@@ -1,0 +1,97 @@
+package apikey
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+)
+
+// codeActor is the actor in entries about changes that the host's own code made.
+const codeActor = "code"
+
+// auditable refuses a change that a required log could not take.
+func (a *Authority) auditable() error {
+	if r := a.recorder; r != nil && r.opts.Required && !r.reserve(&record{action: ActionUpdate}) {
+		return fmt.Errorf("%w: nothing was changed", ErrLogFull)
+	}
+	return nil
+}
+
+// audit records a change to a key that was made. One of before and after may be
+// nil.
+func (a *Authority) audit(ctx context.Context, action Action, before, after *Key) {
+	if a.recorder == nil {
+		return
+	}
+	now := time.Now()
+	rec := record{
+		id: later(now.UnixNano()), start: now, outcome: OutcomeChange, action: action,
+		actor: codeActor, detail: describe(before, after), reserved: a.recorder.opts.Required,
+	}
+	rec.requestID = rec.id
+	if v := visitOf(ctx); v != nil {
+		rec.requestID = v.record.requestID
+	}
+	if actor, ok := a.actor(ctx); ok {
+		rec.actor = actor.ID
+	}
+	if rec.keyID = keyIDOf(before, after); rec.keyID != "" {
+		a.recorder.offer(&rec)
+	}
+}
+
+func keyIDOf(keys ...*Key) string {
+	for _, key := range keys {
+		if key != nil {
+			return key.ID
+		}
+	}
+	return ""
+}
+
+// describe says what is different. Of texts that may hold anything it says only
+// that they are.
+func describe(before, after *Key) string {
+	var changes []string
+	if before == nil {
+		before = &Key{}
+	}
+	if after == nil {
+		return fmt.Sprintf("%q was deleted; it held %s", before.DisplayName(), permissionList(before.Permissions))
+	}
+	say := func(changed bool, format string, args ...any) {
+		if changed {
+			changes = append(changes, fmt.Sprintf(format, args...))
+		}
+	}
+	say(before.Name != after.Name, "name %q became %q", before.Name, after.Name)
+	say(before.Subject != after.Subject, "subject %q became %q", before.Subject, after.Subject)
+	say(before.Description != after.Description, "description")
+	say(!slices.Equal(before.Permissions, after.Permissions), "permissions %s became %s",
+		permissionList(before.Permissions), permissionList(after.Permissions))
+	say(before.Logging != after.Logging, "logging %s became %s", before.Logging, after.Logging)
+	say(before.Disabled != after.Disabled, "disabled %t became %t", before.Disabled, after.Disabled)
+	say(!before.ExpiresAt.Equal(after.ExpiresAt), "expiry %s became %s", dateOf(before.ExpiresAt), dateOf(after.ExpiresAt))
+	say(before.RevokedAt.IsZero() && !after.RevokedAt.IsZero(), "revoked")
+	say(!maps.Equal(before.Metadata, after.Metadata), "metadata")
+	say(!slices.Equal(before.Credentials, after.Credentials), "key text")
+	return strings.Join(changes, "; ")
+}
+
+func permissionList(perms []Permission) string {
+	names := make([]string, len(perms))
+	for i, p := range perms {
+		names[i] = string(p)
+	}
+	return "[" + strings.Join(names, " ") + "]"
+}
+
+func dateOf(t time.Time) string {
+	if t.IsZero() {
+		return "never"
+	}
+	return t.UTC().Format(time.RFC3339)
+}

@@ -1,0 +1,186 @@
+package apikey
+
+import (
+	"encoding/binary"
+	"hash/maphash"
+	"math"
+	"math/bits"
+	"sync/atomic"
+	"time"
+)
+
+// A cacheEntry is what a store said of a digest. It is never changed.
+type cacheEntry struct {
+	digest Digest
+	key    *Key           // nil: there is none
+	at     time.Duration  // when the store was asked
+	seq    uint64         // the change clock then
+	latest *atomic.Uint64 // when the key last changed, in the change clock
+}
+
+const cacheWays = 8
+
+// A cacheTable holds entries in sets of eight. Each digest has two sets to be in,
+// so that hardly any is pushed out before the table is full. It neither grows nor
+// locks: what does not fit takes the place of the oldest in its first set.
+type cacheTable struct {
+	sets []cacheSet // a power of two of them
+}
+
+// A cacheSet keeps part of each digest beside the entries, in one cache line, so
+// that most entries of other digests need not be touched. A tag may belong to an
+// entry that was replaced just now: a reader then finds nothing.
+type cacheSet struct {
+	tags    [cacheWays]atomic.Uint64
+	entries [cacheWays]atomic.Pointer[cacheEntry]
+}
+
+// newCacheTable returns a table of at least n places, and less than four times as
+// many.
+func newCacheTable(n int) cacheTable {
+	sets := 1
+	for sets*cacheWays < 2*n {
+		sets *= 2
+	}
+	return cacheTable{make([]cacheSet, sets)}
+}
+
+// setsOf returns the two sets of the digest, and its tag there.
+func (t *cacheTable) setsOf(d *Digest) (first, second *cacheSet, tag uint64) {
+	mask := uint64(len(t.sets) - 1)
+	at, tag := binary.LittleEndian.Uint64(d[0:8]), binary.LittleEndian.Uint64(d[8:16])
+	return &t.sets[at&mask], &t.sets[bits.RotateLeft64(at, 32)&mask], tag
+}
+
+// find returns the entry of the digest, if it still holds.
+func (t *cacheTable) find(d *Digest, changes *changeClock) *cacheEntry {
+	first, second, tag := t.setsOf(d)
+	if e := first.find(d, tag); e != nil && changes.holds(e) {
+		return e
+	}
+	if e := second.find(d, tag); e != nil && changes.holds(e) {
+		return e
+	}
+	return nil
+}
+
+func (s *cacheSet) find(d *Digest, tag uint64) *cacheEntry {
+	for i := range s.tags {
+		if s.tags[i].Load() == tag {
+			if e := s.entries[i].Load(); e != nil && e.digest == *d {
+				return e
+			}
+		}
+	}
+	return nil
+}
+
+// put keeps the entry, if it still holds.
+func (t *cacheTable) put(e *cacheEntry, changes *changeClock) {
+	if !changes.holds(e) {
+		return
+	}
+	first, second, tag := t.setsOf(&e.digest)
+	set, place := first, first.place(&e.digest)
+	if place < 0 {
+		set, place = second, second.place(&e.digest)
+	}
+	if place < 0 {
+		set, place = first, first.free(changes)
+	}
+	if place < 0 {
+		set, place = second, second.free(changes)
+	}
+	if place < 0 {
+		set, place = first, first.oldest()
+	}
+	set.entries[place].Store(e)
+	set.tags[place].Store(tag)
+}
+
+// place returns where the digest's entry is, or -1.
+func (s *cacheSet) place(d *Digest) int {
+	for i := range s.entries {
+		if e := s.entries[i].Load(); e != nil && e.digest == *d {
+			return i
+		}
+	}
+	return -1
+}
+
+// free returns a place without an entry that holds, or -1.
+func (s *cacheSet) free(changes *changeClock) int {
+	for i := range s.entries {
+		if e := s.entries[i].Load(); e == nil || !changes.holds(e) {
+			return i
+		}
+	}
+	return -1
+}
+
+func (s *cacheSet) oldest() int {
+	place, oldest := 0, time.Duration(math.MaxInt64)
+	for i := range s.entries {
+		if e := s.entries[i].Load(); e != nil && e.at < oldest {
+			place, oldest = i, e.at
+		}
+	}
+	return place
+}
+
+// drop forgets the digest.
+func (t *cacheTable) drop(d *Digest) {
+	first, second, _ := t.setsOf(d)
+	for _, set := range [...]*cacheSet{first, second} {
+		if i := set.place(d); i >= 0 {
+			set.entries[i].Store(nil)
+		}
+	}
+}
+
+// A changeClock counts changes to keys, and remembers when each key last changed,
+// roughly: keys share a few thousand places, so that a change makes some others be
+// asked for once more. An entry holds if its key has not changed since the store
+// was asked. An answer that was under way during the change thus never counts.
+type changeClock struct {
+	seed  maphash.Seed
+	count atomic.Uint64
+	all   atomic.Uint64 // when all keys last may have changed
+	any   atomic.Uint64 // when any key last changed
+	keys  [4096]atomic.Uint64
+}
+
+func (c *changeClock) now() uint64 { return c.count.Load() }
+
+// note notes a change that was made, of all keys where id is empty.
+func (c *changeClock) note(id string) {
+	at := c.count.Add(1)
+	raise(&c.any, at)
+	if id == "" {
+		raise(&c.all, at)
+		return
+	}
+	raise(c.place(id), at)
+}
+
+func (c *changeClock) place(id string) *atomic.Uint64 {
+	return &c.keys[maphash.String(c.seed, id)%uint64(len(c.keys))]
+}
+
+// holds reports whether an entry is still what the store would say, as far as is
+// known. A text that was no key may have become one by any change.
+func (c *changeClock) holds(e *cacheEntry) bool {
+	if e.key == nil {
+		return e.seq >= c.any.Load()
+	}
+	return e.seq >= c.all.Load() && e.seq >= e.latest.Load()
+}
+
+// raise makes v at least at.
+func raise(v *atomic.Uint64, at uint64) {
+	for was := v.Load(); was < at; was = v.Load() {
+		if v.CompareAndSwap(was, at) {
+			return
+		}
+	}
+}

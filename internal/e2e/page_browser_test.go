@@ -1,0 +1,303 @@
+package e2e
+
+import (
+	"context"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	cdplog "github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+	"github.com/go-chi/chi/v5"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-be062aaa/apikey"
+	"github.com/seed-be062aaa/apikey/admin"
+)
+
+// The tests of files page_*_test.go drive the administration page in a browser, as
+// people do. They need Chromium: apt-get install chromium-headless-shell.
+
+const (
+	pagePath = "/administration/api-keys"
+	fullKey  = "full-control-9F3kQ7"
+
+	waitTime = 5 * time.Second
+	tick     = 20 * time.Millisecond
+)
+
+// findBrowser returns the path of a Chromium. Where there is none the test is
+// skipped, or fails if APIKEY_REQUIRE names "browser".
+func findBrowser(t *testing.T) string {
+	t.Helper()
+	for _, name := range []string{"chromium-headless-shell", "headless_shell", "chromium", "chromium-browser", "google-chrome"} {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
+	}
+	if slices.Contains(strings.Split(os.Getenv("APIKEY_REQUIRE"), ","), "browser") {
+		t.Fatal("no Chromium is installed, and APIKEY_REQUIRE names browser")
+	}
+	t.Skip("no Chromium is installed")
+	return ""
+}
+
+// newBrowser starts a browser that can reach this machine only. intranet.test is
+// this machine too, by a name that browsers do not trust more than any other.
+func newBrowser(t *testing.T) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	t.Cleanup(cancel)
+	ctx, cancel = chromedp.NewExecAllocator(ctx, append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.ExecPath(findBrowser(t)), chromedp.UserDataDir(t.TempDir()),
+		chromedp.NoSandbox, chromedp.DisableGPU, chromedp.NoFirstRun,
+		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true),
+		chromedp.Flag("host-resolver-rules", "MAP intranet.test 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost"),
+	)...)
+	t.Cleanup(cancel)
+	ctx, cancel = chromedp.NewContext(ctx)
+	t.Cleanup(cancel)
+	require.NoError(t, chromedp.Do(ctx))
+	return ctx
+}
+
+// A look is how somebody has set up their browser.
+type look struct {
+	width, height int64
+	scheme        string // light or dark
+	zone          string
+	noScript      bool
+}
+
+// A tab is one page in a browser. The test fails on a request to anywhere but the
+// server, on errors that the page does not expect, and on exceptions.
+type tab struct {
+	t    *testing.T
+	ctx  context.Context
+	base string // of the server
+
+	mu       sync.Mutex
+	expected []string // parts of messages that are no fault
+	faults   []string
+}
+
+// newTab opens a tab that is signed in with the key, or with none where that is
+// empty.
+func newTab(t *testing.T, browser context.Context, base, key string, l look) *tab {
+	t.Helper()
+	ctx, cancel := chromedp.NewContext(browser)
+	t.Cleanup(cancel)
+	u, err := url.Parse(base)
+	require.NoError(t, err)
+	w := &tab{t: t, ctx: ctx, base: base}
+	require.NoError(t, chromedp.Listen(ctx, w.watch))
+	t.Cleanup(func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		assert.Empty(t, w.faults)
+	})
+	if l.width == 0 {
+		l.width, l.height = 1280, 900
+	}
+	require.NoError(t, chromedp.Do(ctx, chromedp.EmulateViewport(l.width, l.height)))
+	w.command(func() error {
+		_, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: orLight(l.scheme)}},
+		})
+		return err
+	})
+	if l.zone != "" {
+		w.command(func() error {
+			_, err := chromedp.Call(ctx, emulation.SetTimezoneOverride, emulation.SetTimezoneOverrideParams{TimezoneID: l.zone})
+			return err
+		})
+	}
+	w.command(func() error {
+		_, err := chromedp.Call(ctx, emulation.SetScriptExecutionDisabled,
+			emulation.SetScriptExecutionDisabledParams{Value: l.noScript})
+		return err
+	})
+	if key != "" {
+		u.User = url.UserPassword("api", key)
+		w.goTo(u.String() + pagePath)
+	}
+	return w
+}
+
+func orLight(scheme string) string {
+	if scheme == "" {
+		return "light"
+	}
+	return scheme
+}
+
+func (w *tab) command(do func() error) {
+	w.t.Helper()
+	require.NoError(w.t, do())
+}
+
+// watch notes what should not be. It must not ask the browser anything.
+func (w *tab) watch(event any) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	fault := ""
+	switch e := event.(type) {
+	case *network.EventRequestWillBeSent:
+		u, err := url.Parse(e.Request.URL)
+		// The browser's own icons in form fields are data; of the page's it would load none.
+		if err != nil || u.Scheme != "data" && u.Scheme+"://"+u.Host != w.base {
+			fault = "a request to " + e.Request.URL
+		}
+	case *runtime.EventExceptionThrown:
+		fault = "an exception: " + e.ExceptionDetails.Text
+	case *runtime.EventConsoleAPICalled:
+		fault = "a message on the console"
+	case *cdplog.EventEntryAdded:
+		fault = "the browser says: " + e.Entry.Text + " " + e.Entry.URL
+	}
+	expected := func(text string) bool { return strings.Contains(fault, text) }
+	if fault != "" && !slices.ContainsFunc(w.expected, expected) {
+		w.faults = append(w.faults, fault)
+	}
+}
+
+// expect says that the browser may complain of that.
+func (w *tab) expect(text string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.expected = append(w.expected, text)
+}
+
+func (w *tab) goTo(address string) {
+	w.t.Helper()
+	require.NoError(w.t, chromedp.Do(w.ctx, chromedp.Navigate(address)))
+}
+
+// open goes to a page, from the prefix on.
+func (w *tab) open(path string) {
+	w.t.Helper()
+	w.goTo(w.base + pagePath + path)
+}
+
+// loads does something that leads to another page, and waits for it.
+func (w *tab) loads(do chromedp.Action[chromedp.Void]) {
+	w.t.Helper()
+	_, err := chromedp.Run(w.ctx, chromedp.WaitEvent(page.LoadEventFired, nil, do))
+	require.NoError(w.t, err)
+}
+
+// follow clicks on what leads to another page.
+func (w *tab) follow(css string) {
+	w.t.Helper()
+	w.loads(chromedp.Click(chromedp.CSS(css)))
+}
+
+func (w *tab) click(css string) {
+	w.t.Helper()
+	require.NoError(w.t, chromedp.Do(w.ctx, chromedp.Click(chromedp.CSS(css))))
+}
+
+// fill types a text in place of what is there.
+func (w *tab) fill(css, text string) {
+	w.t.Helper()
+	require.NoError(w.t, chromedp.Do(w.ctx, chromedp.Focus(chromedp.CSS(css)),
+		chromedp.KeyEvent("a", chromedp.KeyModifiers(chromedp.ModifierCtrl)), chromedp.KeyEvent(kb.Backspace),
+		chromedp.KeyEvent(text)))
+}
+
+// press types keys to whatever has the focus.
+func (w *tab) press(keys string, options ...chromedp.KeyOption) {
+	w.t.Helper()
+	require.NoError(w.t, chromedp.Do(w.ctx, chromedp.KeyEvent(keys, options...)))
+}
+
+func (w *tab) text(css string) string {
+	w.t.Helper()
+	text, err := chromedp.Run(w.ctx, chromedp.Text(chromedp.CSS(css)))
+	require.NoError(w.t, err)
+	return strings.TrimSpace(text)
+}
+
+// eval returns what an expression is in the tab.
+func eval[T any](w *tab, expression string) T {
+	w.t.Helper()
+	value, err := chromedp.Run(w.ctx, chromedp.Evaluate[T](expression))
+	require.NoError(w.t, err, expression)
+	return value
+}
+
+// shoot leaves a picture of the whole page among the test's artifacts.
+func (w *tab) shoot(name string) []byte {
+	w.t.Helper()
+	picture, err := chromedp.Run(w.ctx, func(ctx context.Context, target *chromedp.Target) ([]byte, error) {
+		answer, err := cdp.Call(ctx, target, page.CaptureScreenshot,
+			page.CaptureScreenshotParams{CaptureBeyondViewport: new(true)})
+		return answer.Data, err
+	})
+	require.NoError(w.t, err)
+	require.NoError(w.t, os.WriteFile(filepath.Join(w.t.ArtifactDir(), name+".png"), picture, 0o644))
+	return picture
+}
+
+// A site is a server with the page, a route for keys, and a key with full control.
+type site struct {
+	auth *apikey.Authority
+	base string
+}
+
+func newSite(t *testing.T) *site {
+	t.Helper()
+	auth, err := apikey.New(t.Context(), apikey.NewMemoryStore(),
+		&apikey.Options{Log: apikey.LogOptions{Sink: apikey.NewMemoryLog(1000)}})
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, auth.Shutdown(context.Background())) })
+	s := &site{auth: auth}
+	s.issue(t, apikey.KeySpec{Name: "first key", Description: "Made at the first start; full control", Permissions: []apikey.Permission{apikey.Native}}, fullKey)
+	keys, err := admin.NewPage(auth, admin.ByKey(auth), &admin.Options{
+		Try: "curl -H 'X-ApiKey: {key}' {origin}/api/jobs/trigger?template=hdars",
+	})
+	require.NoError(t, err)
+	r := chi.NewRouter()
+	r.Mount(pagePath, keys)
+	r.With(auth.Require(apikey.JobsTrigger)).HandleFunc("/api/jobs/trigger", show)
+	s.base = serving(t, r)
+	return s
+}
+
+func (s *site) issue(t *testing.T, spec apikey.KeySpec, text string) *apikey.Key {
+	t.Helper()
+	key, err := s.auth.IssueCustom(t.Context(), spec, text)
+	require.NoError(t, err)
+	return key
+}
+
+// trigger asks for the guarded route, and returns the status.
+func (s *site) trigger(t *testing.T, key string) int {
+	t.Helper()
+	ask := with(key)
+	ask.kind, ask.body = jsonType, `{"reason":"<b>nightly</b>"}`
+	return ask.do(t, s.base+"/api/jobs/trigger?template=hdars").status
+}
+
+// waitForLog waits until the log has an entry of the key with that status.
+func (s *site) waitForLog(t *testing.T, keyID string, status int) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		entries, _, err := s.auth.AccessLog(t.Context(), apikey.LogQuery{KeyID: keyID, Status: status, Path: "/api/"})
+		return err == nil && len(entries) > 0
+	}, waitTime, tick)
+}
+

@@ -1,0 +1,44 @@
+package apikey
+
+import (
+	"fmt"
+	"time"
+)
+
+// A logBatchState is what the sink has still to acknowledge. Its slices are used
+// again and again.
+type logBatchState struct {
+	entries []LogEntry
+	costs   []logCost // what each entry holds in memory, in the same order
+}
+
+// A logCost is given back to its share once the entry is written.
+type logCost struct {
+	bytes int64
+	keyed bool
+	gap   bool // it is no accepted entry, and costs nothing
+}
+
+func (b *logBatchState) empty() bool { return len(b.entries) == 0 }
+
+func (b *logBatchState) add(e LogEntry, cost logCost) {
+	b.entries, b.costs = append(b.entries, e), append(b.costs, cost)
+}
+
+func (b *logBatchState) clear() {
+	clear(b.entries)
+	b.entries, b.costs = b.entries[:0], b.costs[:0]
+}
+
+func gapEntry(gap logGap) LogEntry {
+	id, now := newLogID(time.Now())
+	return LogEntry{
+		ID:        id,
+		RequestID: id,
+		Time:      now,
+		Outcome:   OutcomeGap,
+		Lost:      gap.entries,
+		Detail: fmt.Sprintf("%d entries were lost, of what came from %s to %s: the log could not take them",
+			gap.entries, gap.from.UTC().Format(time.RFC3339Nano), gap.to.UTC().Format(time.RFC3339Nano)),
+	}
+}

@@ -1,0 +1,49 @@
+package apikey
+
+import (
+	"context"
+	"time"
+)
+
+// A LogSink keeps the access log. An [Authority] calls it from one goroutine,
+// with what was recorded since the call before.
+//
+// WriteLog keeps all of entries or, where it returns an error, as good as none:
+// it is then called again with the same ones, and keeps each ID once. It neither
+// changes entries nor uses them after it has returned. It may take its time: what
+// it holds up is memory, see [LogOptions], and never a request. A panic is an
+// error.
+type LogSink interface {
+	WriteLog(ctx context.Context, entries []LogEntry) error
+}
+
+// A LogStore is a [LogSink] that can be read.
+//
+// ReadLog returns what q selects, the newest first, and where the next page
+// begins: empty at the end. It may return fewer than q.Limit entries, or none,
+// and yet have a next page, where it has looked at many entries and found few.
+type LogStore interface {
+	LogSink
+	ReadLog(ctx context.Context, q LogQuery) (entries []LogEntry, next string, err error)
+}
+
+// A LogQuery selects entries from a [LogStore]. Zero fields select all; an entry
+// must meet each of the others.
+type LogQuery struct {
+	// ID selects the one entry of that ID.
+	ID      string
+	KeyID   string
+	Outcome Outcome
+	Status  int
+	Method  string
+	// Path is a prefix of the entry's path, byte for byte.
+	Path string
+	// From is the first moment, and To the first one after.
+	From, To time.Time
+	// Cursor is where a page before said that this one begins.
+	Cursor string
+	// Limit is the most entries to return, and at least 1.
+	Limit int
+	// Bodies asks for the texts of bodies, which are left out otherwise.
+	Bodies bool
+}

@@ -1,0 +1,194 @@
+package apikey
+
+import (
+	"bufio"
+	"io"
+	"net"
+	"net/http"
+)
+
+// A logWriter notes what goes through a response writer. It offers no more than
+// http.ResponseWriter itself; what the writer below offers beyond that, its
+// wrapping in logWriterFor does too.
+type logWriter struct {
+	http.ResponseWriter
+	status   int   // 0: nothing was sent yet
+	length   int64 // of the body
+	bodyless bool  // HEAD: what is written is not sent
+	http1    bool
+	pool     *bufferPool
+	capture  *capture
+	started  bool // the capture
+}
+
+// Unwrap lets [http.ResponseController] reach the writer below.
+func (w *logWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// WriteHeader implements [http.ResponseWriter].
+func (w *logWriter) WriteHeader(status int) {
+	informational := status >= 100 && status < 200 && status != http.StatusSwitchingProtocols
+	if w.status == 0 && !informational {
+		w.status = status
+		if status == http.StatusRequestEntityTooLarge && w.http1 {
+			// http.MaxBytesReader sees to that where it finds a writer of net/http
+			// itself: what the client goes on sending is not worth reading.
+			w.Header().Set("Connection", "close")
+		}
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Write implements [http.ResponseWriter].
+func (w *logWriter) Write(p []byte) (int, error) {
+	w.begin()
+	n, err := w.ResponseWriter.Write(p)
+	sent(w, p[:n])
+	return n, err
+}
+
+// begin notes that a body begins, and thereby its headers have ended.
+func (w *logWriter) begin() {
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
+	w.start()
+}
+
+// start starts the capture, where the body is to be kept and will be sent.
+func (w *logWriter) start() {
+	if w.started || !w.capture.wanted.Load() || w.bodyless || !hasBody(w.status) {
+		return
+	}
+	w.started = true
+	w.capture.start(w.Header(), true)
+}
+
+// hasBody reports whether an answer of that status, or 0 if that is not known yet,
+// has a body. See net/http.
+func hasBody(status int) bool {
+	return status == 0 || status >= http.StatusOK && status != http.StatusNoContent && status != http.StatusNotModified
+}
+
+// sent notes what has gone out of the body.
+func sent[D []byte | string](w *logWriter, data D) {
+	if w.bodyless {
+		return
+	}
+	w.length += int64(len(data))
+	if w.started {
+		keep(w.capture, data)
+	}
+}
+
+// The wrappers below are those parts of the response writers of net/http that
+// others assert. Each calls what the writer below has.
+
+type flushWriter struct{ w *logWriter }
+
+// FlushError is what [http.ResponseController] prefers to Flush.
+func (f flushWriter) FlushError() error {
+	if f.w.status == 0 {
+		f.w.status = http.StatusOK
+	}
+	if f.w.started {
+		f.w.capture.flushed()
+	}
+	if flusher, ok := f.w.ResponseWriter.(interface{ FlushError() error }); ok {
+		return flusher.FlushError()
+	}
+	f.w.ResponseWriter.(http.Flusher).Flush()
+	return nil
+}
+
+// Flush implements [http.Flusher].
+func (f flushWriter) Flush() { _ = f.FlushError() }
+
+type hijackWriter struct{ w *logWriter }
+
+// Hijack implements [http.Hijacker].
+func (h hijackWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, buffer, err := h.w.ResponseWriter.(http.Hijacker).Hijack()
+	if err == nil && h.w.status == 0 {
+		h.w.status = http.StatusSwitchingProtocols
+	}
+	return conn, buffer, err
+}
+
+type readFromWriter struct{ w *logWriter }
+
+// ReadFrom hands on to the writer below what is not kept, so that the kernel can
+// still send a file by itself.
+func (r readFromWriter) ReadFrom(src io.Reader) (n int64, err error) {
+	w := r.w
+	w.start()
+	if w.started {
+		n, err = w.copyKept(src)
+		if err == io.EOF { //nolint:errorlint // as io.Copy does: a wrapped one is a failure
+			return n, nil
+		}
+		if err != nil {
+			return n, err
+		}
+	}
+	rest, err := w.ResponseWriter.(io.ReaderFrom).ReadFrom(src)
+	if w.status == 0 && rest > 0 {
+		w.status = http.StatusOK
+	}
+	if !w.bodyless {
+		w.length += rest
+		if w.started {
+			w.capture.skip(rest)
+		}
+	}
+	return n + rest, err
+}
+
+// copyKept writes the beginning of src, of which the body is kept, until it has
+// had enough. The error is io.EOF at the end of src.
+func (w *logWriter) copyKept(src io.Reader) (n int64, err error) {
+	piece := w.pool.get(4 << 10)
+	defer w.pool.put(piece)
+	buf := (*piece)[:cap(*piece)]
+	for w.capture.wants() {
+		read, readErr := src.Read(buf)
+		if read > 0 {
+			written, writeErr := w.Write(buf[:read])
+			n += int64(written)
+			if writeErr != nil {
+				return n, writeErr
+			}
+		}
+		if readErr != nil {
+			return n, readErr
+		}
+	}
+	return n, nil
+}
+
+type stringWriter struct{ w *logWriter }
+
+// WriteString implements [io.StringWriter].
+func (s stringWriter) WriteString(text string) (int, error) {
+	s.w.begin()
+	n, err := io.WriteString(s.w.ResponseWriter, text)
+	sent(s.w, text[:n])
+	return n, err
+}
+
+type pushWriter struct{ w *logWriter }
+
+// Push implements [http.Pusher].
+func (p pushWriter) Push(target string, opts *http.PushOptions) error {
+	return p.w.ResponseWriter.(http.Pusher).Push(target, opts)
+}
+
+// closeNotifier is http.CloseNotifier, which is deprecated but still asserted by
+// frameworks.
+type closeNotifier interface{ CloseNotify() <-chan bool }
+
+type closeNotifyWriter struct{ w *logWriter }
+
+// CloseNotify implements closeNotifier.
+func (c closeNotifyWriter) CloseNotify() <-chan bool {
+	return c.w.ResponseWriter.(closeNotifier).CloseNotify()
+}

@@ -1,0 +1,336 @@
+package apikey
+
+import (
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"html"
+	"maps"
+	"math/rand/v2"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+const (
+	maskKey   = `p@ss "w/ö\rd%41 & <more>`
+	shapeText = "otter_0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghi0000"
+)
+
+var otterPlaces = OtterSources()
+
+func quoted(s string) string {
+	text, _ := json.Marshal(s)
+	return strings.Trim(string(text), `"`)
+}
+
+// allPercent encodes every byte, also those that need it not.
+func allPercent(s string) string {
+	var b strings.Builder
+	for i := range len(s) {
+		fmt.Fprintf(&b, "%%%02x", s[i])
+	}
+	return b.String()
+}
+
+func allUnicode(s string) string {
+	var b strings.Builder
+	for _, r := range s {
+		fmt.Fprintf(&b, `\u%04x`, r)
+	}
+	return b.String()
+}
+
+func allEntities(s string) string {
+	var b strings.Builder
+	for _, r := range s {
+		fmt.Fprintf(&b, "&#%d;", r)
+	}
+	return b.String()
+}
+
+// spellings are the forms in which a key may come back, by name.
+var spellings = map[string]func(string) string{
+	"as it is":                  func(s string) string { return s },
+	"as a query value":          url.QueryEscape,
+	"as a path segment":         url.PathEscape,
+	"all percent":               allPercent,
+	"percent in capitals":       func(s string) string { return strings.ReplaceAll(strings.ToUpper(allPercent(s)), "%C3%B6", "%c3%B6") },
+	"percent twice":             func(s string) string { return url.QueryEscape(url.QueryEscape(s)) },
+	"JSON":                      quoted,
+	"JSON, all escaped":         allUnicode,
+	"JSON with escaped slashes": func(s string) string { return strings.ReplaceAll(quoted(s), "/", `\/`) },
+	"JSON in JSON":              func(s string) string { return quoted(quoted(s)) },
+	"a URL in JSON":             func(s string) string { return quoted("/x?y=" + url.QueryEscape(s) + "&z") },
+	"HTML":                      html.EscapeString,
+	"HTML, all escaped":         allEntities,
+	"HTML in JSON":              func(s string) string { return quoted(html.EscapeString(s)) },
+	"half percent, half JSON":   func(s string) string { return allPercent(s[:5]) + allUnicode(s[5:]) },
+	"base64":                    func(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) },
+	"base64 without padding":    func(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) },
+	"base64 behind a user":      func(s string) string { return base64.StdEncoding.EncodeToString([]byte("api:" + s)) },
+	"base64 behind two letters": func(s string) string { return base64.StdEncoding.EncodeToString([]byte("ab" + s + "tail")) },
+	"base64 as a query value":   func(s string) string { return url.QueryEscape(base64.StdEncoding.EncodeToString([]byte(s))) },
+	"hexadecimal":               func(s string) string { return hex.EncodeToString([]byte(s)) },
+	"hexadecimal in capitals":   func(s string) string { return strings.ToUpper(hex.EncodeToString([]byte(s))) },
+	"JavaScript":                func(s string) string { return strings.ReplaceAll(quoted(s), "<", `\x3c`) },
+}
+
+// readings returns the text decoded in every way that an attacker could think of,
+// by means other than the masker's.
+func readings(text string) []string {
+	all := []string{text}
+	for range 3 {
+		for _, t := range all[:len(all):len(all)] {
+			if u, err := url.QueryUnescape(t); err == nil {
+				all = append(all, u)
+			}
+			if u, err := url.PathUnescape(t); err == nil {
+				all = append(all, u)
+			}
+			all = append(all, html.UnescapeString(t), strings.ReplaceAll(t, `\/`, "/"))
+			var s string
+			if json.Unmarshal([]byte(`"`+t+`"`), &s) == nil {
+				all = append(all, s)
+			}
+		}
+		if len(all) > 500 {
+			break
+		}
+	}
+	return all
+}
+
+// leaks reports the reading in which a text shows the key.
+func leaks(text, key string) string {
+	lower := hex.EncodeToString([]byte(key))
+	for _, t := range readings(text) {
+		if strings.Contains(t, key) || strings.Contains(strings.ToLower(t), lower) {
+			return t
+		}
+		for _, run := range strings.FieldsFunc(t, func(r rune) bool { return r >= utf8.RuneSelf || !isBase64(byte(r)) }) {
+			run = strings.NewReplacer("-", "+", "_", "/", "=", "").Replace(run)
+			for skip := range min(4, len(run)) {
+				part := run[skip:]
+				plain, _ := base64.RawStdEncoding.DecodeString(part[:len(part)/4*4])
+				if strings.Contains(string(plain), key[:min(len(key), 12)]) {
+					return t
+				}
+			}
+		}
+	}
+	return ""
+}
+
+// TestMaskByValue: whatever spelling of the presented key, wherever in a text.
+func TestMaskByValue(t *testing.T) {
+	m := newMasker(nil)
+	for name, spell := range spellings {
+		for _, key := range []string{maskKey, "a-plain-custom-key", shapeText} {
+			spelt := spell(key)
+			for place, text := range map[string]string{
+				"alone": spelt, "first": spelt + " and more", "last": "before " + spelt, "twice": spelt + " " + spelt,
+				"in JSON": `{"a":"` + spelt + `","b":1}`, "in HTML": `<a href="/x?a=` + spelt + `">x</a>`, "in a path": "/files/" + spelt + "/x",
+			} {
+				for as, got := range map[string]string{
+					"body":  m.body([]byte(text), "application/json", otterPlaces, []string{key}, 16<<10),
+					"line":  m.line(text, []string{key}),
+					"query": m.query(text, otterPlaces, []string{key}),
+				} {
+					assert.Empty(t, leaks(got, key), "%s, %s, as a %s: %s", name, place, as, got)
+					assert.Contains(t, got, redacted)
+				}
+			}
+		}
+	}
+}
+
+// TestMaskTwoKeys: a request that presented two different keys.
+func TestMaskTwoKeys(t *testing.T) {
+	got := newMasker(nil).line("/first-key-here/second-key-here/x", []string{"first-key-here", "second-key-here"})
+	require.Equal(t, "/[redacted]/[redacted]/x", got)
+}
+
+// TestMaskShapes: whatever has the form of a generated key, whoever's it is.
+func TestMaskShapes(t *testing.T) {
+	for _, row := range []struct{ name, text, want string }{
+		{"alone", shapeText, "[redacted]"},
+		{"in quotes", `{"secret_id":"` + shapeText + `"}`, `{"secret_id":"[redacted]"}`},
+		{"behind letters", "my" + strings.ToUpper("id") + shapeText, "myID[redacted]"},
+		{"longer than a key", shapeText + "abc!", "[redacted]!"},
+		{"percent-encoded underscore", strings.Replace(shapeText, "_", "%5F", 1), "[redacted]"},
+		{"JSON-escaped", strings.Replace(shapeText, "_0", `\u005f\u0030`, 1), "[redacted]"},
+		{"a wrong checksum is no excuse", shapeText[:len(shapeText)-1] + "1", "[redacted]"},
+		{"a digit too few", "otter_" + shapeText[7:], "otter_" + shapeText[7:]},
+		{"no prefix", "_" + shapeText[6:], "_" + shapeText[6:]},
+		{"a name of a constant", "SOME_" + strings.Repeat("a", 48), "SOME_" + strings.Repeat("a", 48)},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			require.Equal(t, row.want, newMasker(nil).line(row.text, nil))
+		})
+	}
+}
+
+// TestMaskNames: values behind the names of secrets.
+func TestMaskNames(t *testing.T) {
+	m := newMasker([]string{"x-pass-no", "Kennwort"})
+	for _, row := range []struct{ name, mediaType, text, want string }{
+		{"a string", "application/json", `{"password":"abc","a":1}`, `{"password":"[redacted]","a":1}`},
+		{"with white space", "application/json", "{\n\t\"password\" :\t\"abc\"\n}", "{\n\t\"password\" :\t\"[redacted]\"\n}"},
+		{"with escaped quotes", "application/json", `{"password":"a\"b\\","a":1}`, `{"password":"[redacted]","a":1}`},
+		{"an empty one", "application/json", `{"password":"","a":1}`, `{"password":"","a":1}`},
+		{"a number", "application/json", `{"pin":1234,"a":1}`, `{"pin":"[redacted]","a":1}`},
+		{"an object", "application/json", `{"credentials":{"a":["}",{"b":"c"}]},"a":1}`, `{"credentials":"[redacted]","a":1}`},
+		{"an array", "application/json", `{"tokens":["a"],"token":["b","c"],"a":1}`, `{"tokens":["a"],"token":"[redacted]","a":1}`},
+		{"deep inside", "application/json", `[{"a":{"clientSecret":"x"}}]`, `[{"a":{"clientSecret":"[redacted]"}}]`},
+		{"an escaped name", "application/json", `{"pass\u0077ord":"abc"}`, `{"pass\u0077ord":"[redacted]"}`},
+		{"JSON in JSON", "application/json", `{"a":"{\"password\":\"abc\",\"b\":1}"}`, `{"a":"{\"password\":\"[redacted]\",\"b\":1}"}`},
+		{"cut within the value", "application/json", `{"password":"ab`, `{"password":"[redacted]`},
+		{"cut within an object", "application/json", `{"secret":{"a":[1,`, `{"secret":"[redacted]"`},
+		{"the JSON source", "application/json", `{"API_Key":"ab c"}`, `{"API_Key":"[redacted]"}`},
+		{"a name of the host's own", "application/json", `{"kenn_wort":"abc","X.Pass.No":5}`, `{"kenn_wort":"[redacted]","X.Pass.No":"[redacted]"}`},
+		{"no secrets", "application/json", `{"author":"a","monkey":"b","key":"c","basic":"d"}`, `{"author":"a","monkey":"b","key":"c","basic":"d"}`},
+		{"a form", "application/x-www-form-urlencoded", "a=1&key=abc&new%50assword=x%26y&b", "a=1&key=[redacted]&new%50assword=[redacted]&b"},
+		{"a URL in a text", "text/html", `<a href="/x?a=1&amp;key=abc&amp;b=2">`, `<a href="/x?a=1&amp;key=[redacted]&amp;b=2">`},
+		{"a URL in JSON", "application/json", `{"u":"/x?key=abc\u0026b=2"}`, `{"u":"/x?key=[redacted]"}`},
+		{"key outside a URL", "text/plain", "key=abc", "key=abc"},
+		{"headers", "text/plain", "X-ApiKey: abc def\nCookie: a=b; c=d\nHost: x", "X-ApiKey: [redacted]\nCookie: [redacted]\nHost: x"},
+		{"a bearer token", "text/plain", "sent Bearer abc.def-123 and went", "sent Bearer [redacted] and went"},
+		{"basic credentials", "text/plain", "Basic YXBpOmFiY2RlZg==.", "Basic [redacted]."},
+		{"words", "text/plain", "the bearer certificate of basic education", "the bearer certificate of basic education"},
+		{"a log line", "text/plain", `user=joe password="a b" token=xyz done`, `user=joe password="[redacted]" token=[redacted] done`},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			got := m.body([]byte(row.text), row.mediaType, otterPlaces, nil, 16<<10)
+			require.Equal(t, row.want, got)
+			require.Equal(t, got, m.body([]byte(got), row.mediaType, otterPlaces, nil, 16<<10), "again")
+			if row.mediaType == "application/json" && json.Valid([]byte(row.text)) {
+				require.True(t, json.Valid([]byte(got)))
+			}
+		})
+	}
+	require.Equal(t, "a=1&key=[redacted]&sess%69on=[redacted]&key&b=%zz",
+		m.query("a=1&key=abc&sess%69on=x&key&b=%zz", otterPlaces, nil))
+	require.Equal(t, "a=1&key=abc", m.query("a=1&key=abc", nil, nil))
+}
+
+// TestMaskAtTheCut: however a key lies across the limit, nothing of it is kept.
+func TestMaskAtTheCut(t *testing.T) {
+	m := newMasker(nil)
+	const limit = 200
+	for name, spell := range spellings {
+		spelt := spell(maskKey)
+		for start := limit - len(spelt) - 2; start <= limit+2; start++ {
+			if start < 0 {
+				continue
+			}
+			text := strings.Repeat(".", start) + spelt + strings.Repeat(" ", 4<<10)
+			got := m.body([]byte(text)[:limit+bodySlack], "text/plain", nil, []string{maskKey}, limit)
+			assert.LessOrEqual(t, len(got), limit)
+			for i := 0; i+8 <= len(spelt); i++ {
+				assert.NotContains(t, got, spelt[i:i+8], "%s at %d", name, start)
+			}
+		}
+	}
+	for cut := minTail; cut < len(shapeText); cut++ {
+		text := strings.Repeat(".", bodySlack) + shapeText[:cut]
+		got := m.body([]byte(text), "text/plain", nil, []string{shapeText}, len(text)-1)
+		assert.NotContains(t, got, shapeText[:cut])
+	}
+}
+
+// TestMaskShortKeys: a key that would be spelt by what is missing.
+func TestMaskShortKeys(t *testing.T) {
+	m := newMasker(nil)
+	require.True(t, shortKey("1234567"))
+	require.False(t, shortKey("12345678"))
+	require.Equal(t, redacted, m.line("/a/s%65cret", []string{"secret"}))
+	require.Equal(t, "/a/b", m.line("/a/b", []string{"secret"}))
+	require.Equal(t, redacted, m.query("a=secret", otterPlaces, []string{"secret"}))
+	require.Equal(t, redacted, m.body([]byte("anything"), "text/plain", nil, []string{"secret"}, 100))
+}
+
+// TestMaskInert: what could play tricks on a terminal, a log or a reader.
+func TestMaskInert(t *testing.T) {
+	m := newMasker(nil)
+	for text, want := range map[string]string{
+		"a\r\nb\tc":            `a\r\nb\tc`,
+		"\x1b[31mred":          `\x1b[31mred`,
+		"a\x00b\x7f":           `a\x00b\x7f`,
+		"a\xffb\xc3":           `a\xffb\xc3`,
+		"a\u202eb\u2066\ufeff": `a\u202eb\u2066\ufeff`,
+		"\u0085\u2028":         `\u0085\u2028`,
+		"größe 日本 😀":           "größe 日本 😀",
+	} {
+		require.Equal(t, want, m.line(text, nil))
+		require.Equal(t, want, m.query(text, nil, nil))
+	}
+	require.Equal(t, "a\\r\nb\tc\\x1b", m.body([]byte("a\r\nb\tc\x1b"), "text/plain", nil, nil, 100))
+}
+
+func TestMaskCaps(t *testing.T) {
+	m := newMasker(nil)
+	long := strings.Repeat("ö\x01", 1<<20)
+	for name, got := range map[string]string{
+		"line": m.line(long, []string{maskKey}), "query": m.query(long, otterPlaces, []string{maskKey}),
+		"a giant key": m.line("/"+long, []string{long}),
+	} {
+		require.LessOrEqual(t, len(got), maxQuery+len("…"), name)
+		require.True(t, utf8.ValidString(got), name)
+		require.True(t, strings.HasSuffix(got, "…"), name)
+	}
+	body := m.body([]byte(long)[:1000+bodySlack], "text/plain", nil, nil, 1000)
+	require.LessOrEqual(t, len(body), 1000)
+	require.True(t, utf8.ValidString(body))
+}
+
+// FuzzMask: no reading of what is kept shows the key.
+func FuzzMask(f *testing.F) {
+	for i, name := range []string{"JSON", "HTML", "base64", "percent twice", "half percent, half JSON", "hexadecimal"} {
+		f.Add(maskKey, `{"a":"`, spellings[name]("no key at all"), `","b":2}`, uint64(i))
+	}
+	f.Add("a-plain-custom-key", "/x?a=", "", "&b=%", uint64(7))
+	names := slices.Sorted(maps.Keys(spellings))
+	f.Fuzz(func(t *testing.T, key, before, between, after string, seed uint64) {
+		if len(key) < 12 || !isKeyText(key) || len(before)+len(between)+len(after) > 4<<10 ||
+			strings.Contains(redacted, key) || strings.Contains(before+between+after, key[:len(key)/2]) {
+			t.Skip()
+		}
+		random := rand.New(rand.NewPCG(seed, 1))
+		spell := spellings[names[random.IntN(len(names))]]
+		// Spaces keep the neighbours from becoming part of an escape or of base64.
+		text := before + " " + spell(key) + " " + between + " " + spell(key) + " " + after
+		m := newMasker(nil)
+		for _, got := range []string{
+			m.body([]byte(text), "application/json", otterPlaces, []string{key}, 16<<10),
+			m.line(text, []string{key}), m.query(text, otterPlaces, []string{key}),
+		} {
+			if !utf8.ValidString(got) || len(got) > 16<<10 {
+				t.Fatalf("%q of %q", got, text)
+			}
+			if strings.Contains(got, spell(key)) && !strings.Contains(before+between+after, spell(key)) {
+				t.Fatalf("%q of %q", got, text)
+			}
+		}
+	})
+}
+
+func BenchmarkMaskBody(b *testing.B) {
+	m := newMasker(nil)
+	for _, size := range []int{4 << 10, 16 << 10} {
+		text := []byte(`{"items":[` + strings.Repeat(`{"name":"web-01","roles":["a","b"],"text":"x\ny","active":true},`, size/66) + `{}]}`)
+		b.Run(fmt.Sprint(size), func(b *testing.B) {
+			b.SetBytes(int64(len(text)))
+			b.ReportAllocs()
+			for b.Loop() {
+				m.body(text, "application/json", otterPlaces, []string{shapeText}, 16<<10)
+			}
+		})
+	}
+}

@@ -1,0 +1,126 @@
+package apikey
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// withoutSpans returns text with the spans masked, and inert: control characters, those
+// that reorder or hide text, and bytes that are no UTF-8 are spelt as \x1b or
+// \u202e. A body keeps its line feeds and tabs. No more than limit bytes of the
+// text are looked at, a span across the limit as a whole, and no more returned.
+func withoutSpans(text string, spans []span, limit int, body bool) string {
+	if len(spans) == 0 && len(text) <= limit && isInert(text, body) {
+		return text
+	}
+	w := inertWriter{limit: limit, body: body}
+	w.out.Grow(min(limit, len(text)))
+	at := 0
+	for _, s := range spans {
+		if s.start >= limit {
+			break
+		}
+		w.text(text[at:s.start])
+		w.mask(s.quote)
+		at = s.end
+	}
+	if at < limit {
+		w.text(text[at:min(len(text), limit)])
+	}
+	if w.full || len(text) > limit {
+		w.ellipsis()
+	}
+	return w.out.String()
+}
+
+// An inertWriter writes up to its limit, nothing by halves.
+type inertWriter struct {
+	out   strings.Builder
+	limit int
+	body  bool
+	full  bool
+}
+
+func (w *inertWriter) write(piece string) {
+	if w.full = w.full || w.out.Len()+len(piece) > w.limit; !w.full {
+		w.out.WriteString(piece)
+	}
+}
+
+func (w *inertWriter) mask(quote bool) {
+	if quote {
+		w.write(`"` + redacted + `"`)
+		return
+	}
+	w.write(redacted)
+}
+
+func (w *inertWriter) text(text string) {
+	plain := 0 // from here on nothing is written yet
+	for i := 0; i < len(text); {
+		if c := text[i]; c >= ' ' && c < 0x7f || w.body && (c == '\n' || c == '\t') {
+			i++
+			continue
+		}
+		r, size := utf8.DecodeRuneInString(text[i:])
+		if spelt := spell(r, size, text[i]); spelt != "" {
+			w.plain(text[plain:i])
+			w.write(spelt)
+			plain = i + size
+		}
+		i += size
+	}
+	w.plain(text[plain:])
+}
+
+// plain writes what needs no spelling, up to the limit.
+func (w *inertWriter) plain(text string) {
+	if room := w.limit - w.out.Len(); !w.full && len(text) > room {
+		for room > 0 && !utf8.RuneStart(text[room]) {
+			room--
+		}
+		w.out.WriteString(text[:room])
+		w.full = true
+		return
+	}
+	w.write(text)
+}
+
+// ellipsis marks a line that goes on. Of a body the entry says so.
+func (w *inertWriter) ellipsis() {
+	if !w.body {
+		w.out.WriteString("…")
+	}
+}
+
+// spell returns how a rune is spelt that is not to be kept, and nothing for the
+// others.
+func spell(r rune, size int, first byte) string {
+	switch {
+	case r == utf8.RuneError && size == 1, r < utf8.RuneSelf:
+		switch first {
+		case '\n':
+			return `\n`
+		case '\r':
+			return `\r`
+		case '\t':
+			return `\t`
+		}
+		return fmt.Sprintf(`\x%02x`, first)
+	case unicode.IsControl(r), unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp):
+		return fmt.Sprintf(`\u%04x`, r)
+	}
+	return ""
+}
+
+// isInert reports whether a text may stay as it is.
+func isInert(text string, body bool) bool {
+	for i := 0; i < len(text); i++ {
+		if c := text[i]; (c < ' ' || c >= 0x7f) && (!body || c != '\n' && c != '\t') {
+			return false
+		}
+	}
+	return true
+}

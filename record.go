@@ -1,0 +1,245 @@
+package apikey
+
+import (
+	"encoding/binary"
+	"encoding/hex"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+	"unsafe"
+
+	"github.com/go-chi/chi/v5"
+)
+
+// A record is what a request leaves behind for the recorder, as it came: nothing
+// in it is masked yet.
+type record struct {
+	id, requestID int64
+	start         time.Time
+	duration      time.Duration
+
+	keyID     string
+	presented [2]string // the texts that the request had for keys
+	misplaced []string  // and others that may be keys
+	outcome   Outcome
+	reason    string
+	needs     []Need
+	sources   []Source
+
+	method, path, query, route, client string
+	line                               int // the length of the request line, which method, path and query are parts of
+
+	status            int
+	requestSize       int64
+	responseSize      int64
+	request, response recordedBody
+	logging           Logging
+	reserved          bool
+	charged           int64 // bytes that it was counted as
+	actor             string
+	action            Action
+	detail            string
+}
+
+// A recordedBody is the beginning of a body.
+type recordedBody struct {
+	buffer    *[]byte // of the recorder's pool; nil: nothing is kept
+	mediaType string
+	length    int64
+	omitted   string // why nothing is kept
+}
+
+const recordSize = int64(unsafe.Sizeof(record{}))
+
+func (rec *record) keyed() bool { return rec.keyID != "" || rec.action != "" }
+
+// size returns what the record holds in memory. A path or query can be a part of a
+// far longer line, or a copy beside it.
+func (rec *record) size() int64 {
+	size := recordSize + int64(rec.line+len(rec.path)+len(rec.query)+len(rec.client)+len(rec.actor)+len(rec.detail)+
+		len(rec.presented[0])+len(rec.presented[1]))
+	for _, text := range rec.misplaced {
+		size += int64(len(text))
+	}
+	for _, b := range []*recordedBody{&rec.request, &rec.response} {
+		size += int64(len(b.mediaType))
+		if b.buffer != nil {
+			size += int64(cap(*b.buffer))
+		}
+	}
+	return size
+}
+
+// refuse notes the reason for which the request was refused.
+func (rec *record) refuse(e *Error) {
+	rec.reason = string(e.Reason)
+	rec.outcome = OutcomeDenied
+	if e.Status >= http.StatusInternalServerError {
+		rec.outcome = OutcomeError
+	}
+}
+
+// routeOf returns the pattern by which chi or net/http has routed the request.
+func routeOf(r *http.Request) string {
+	if routes := chi.RouteContext(r.Context()); routes != nil {
+		if len(routes.RoutePatterns) == 1 {
+			return routes.RoutePatterns[0]
+		}
+		if pattern := routes.RoutePattern(); pattern != "" {
+			return pattern
+		}
+	}
+	if _, pattern, found := strings.Cut(r.Pattern, " "); found {
+		return strings.TrimLeft(pattern, " \t")
+	}
+	return r.Pattern
+}
+
+// clientOf returns the host of an address, as the connection has it.
+func clientOf(addr string) string {
+	if host, _, err := net.SplitHostPort(addr); err == nil {
+		return host
+	}
+	return addr
+}
+
+// processID tells the IDs of one process from those of others.
+var processID = rand.Uint64() //nolint:gosec // IDs are to be different, and no secret
+
+// newLogID returns an ID for what happened now, and that moment as the ID has it.
+func newLogID(now time.Time) (id string, at time.Time) {
+	nanos := later(now.UnixNano())
+	return logIDText(nanos), logTime(nanos)
+}
+
+// logIDText returns the text of an ID: a time that is unique in this process, and
+// what makes it unique among all.
+func logIDText(nanos int64) string {
+	var id [16]byte
+	binary.BigEndian.PutUint64(id[:], uint64(nanos))
+	binary.BigEndian.PutUint64(id[8:], processID)
+	return idEncoding.EncodeToString(id[:])
+}
+
+func logTime(nanos int64) time.Time {
+	return time.Unix(0, nanos).UTC().Truncate(time.Microsecond)
+}
+
+// keys returns the texts to be masked wherever they occur.
+func (rec *record) keys() []string {
+	keys := slices.Concat(rec.presented[:], rec.misplaced)
+	slices.Sort(keys)
+	return slices.DeleteFunc(slices.Compact(keys), func(key string) bool { return key == "" })
+}
+
+// entry makes the entry of a record. It runs in the recorder's goroutine.
+func (r *recorder) entry(rec *record) LogEntry {
+	keys := rec.keys()
+	e := LogEntry{
+		ID:            logIDText(rec.id),
+		Time:          logTime(rec.id),
+		RequestID:     logIDText(rec.requestID),
+		KeyID:         rec.keyID,
+		Outcome:       rec.outcome,
+		Reason:        rec.reason,
+		Status:        rec.status,
+		RequestBytes:  rec.requestSize,
+		ResponseBytes: rec.responseSize,
+		Duration:      rec.duration,
+		Action:        rec.action,
+		Permission:    permissionText(rec.needs),
+	}
+	if !r.guarded(func() { r.texts(&e, rec, keys) }) {
+		dropTexts(&e)
+	}
+	if redact := r.opts.Redact; redact != nil {
+		var err error
+		if !r.guarded(func() { err = redact(&e) }) || err != nil {
+			dropTexts(&e)
+		}
+	}
+	return e
+}
+
+// texts sets what came from the client, the handler or whoever acts, masked.
+func (r *recorder) texts(e *LogEntry, rec *record, keys []string) {
+	e.Actor = r.masker.line(rec.actor, keys)
+	sources := slices.Concat(rec.sources, r.sources)
+	e.Method = r.masker.line(rec.method, keys)
+	e.Path = r.masker.line(rec.path, keys)
+	e.Route = r.masker.line(rec.route, nil)
+	e.Query = r.masker.query(rec.query, sources, keys)
+	e.Client = r.masker.line(rec.client, keys)
+	e.Detail = r.masker.line(rec.detail, keys)
+	e.Fingerprint = r.fingerprint(rec)
+	e.Request = r.body(&rec.request, sources, keys)
+	e.Response = r.body(&rec.response, sources, keys)
+}
+
+func (r *recorder) body(b *recordedBody, sources []Source, keys []string) LogBody {
+	body := LogBody{Type: r.masker.line(b.mediaType, keys), Omitted: b.omitted}
+	if b.buffer == nil || b.omitted != "" {
+		return body
+	}
+	for _, key := range keys {
+		if shortKey(key) {
+			body.Omitted = omittedShortKey
+			return body
+		}
+	}
+	body.Text = r.masker.body(*b.buffer, b.mediaType, sources, keys, r.opts.MaxBody)
+	body.Truncated = b.length > int64(r.opts.MaxBody)
+	return body
+}
+
+// Why a body is not kept.
+const (
+	omittedBinary   = "not a text"
+	omittedEncoded  = "content coding"
+	omittedShortKey = "the key is too short to be masked"
+	omittedFailed   = "redaction failed"
+)
+
+// dropTexts takes out all that redaction has not, or not surely, gone over.
+func dropTexts(e *LogEntry) {
+	e.Method, e.Path, e.Route, e.Query, e.Client = "", "", "", "", ""
+	e.Fingerprint, e.Detail = "", omittedFailed
+	for _, b := range []*LogBody{&e.Request, &e.Response} {
+		*b = LogBody{Omitted: omittedFailed}
+	}
+}
+
+// guarded runs do and reports whether it returned. What a panic says may hold
+// anything and is not passed on.
+func (r *recorder) guarded(do func()) (ok bool) {
+	defer func() {
+		if !ok {
+			_ = recover()
+			r.alarm.raise("redaction of the access log panicked; the texts of the entry are dropped")
+		}
+	}()
+	do()
+	return true
+}
+
+// fingerprint tells unknown keys apart. A line feed is in no key's text, so that
+// it is nobody's digest.
+func (r *recorder) fingerprint(rec *record) string {
+	if r.finger.macs == nil || rec.keyID != "" || rec.presented[0] == "" {
+		return ""
+	}
+	sum := r.finger.digest("\n" + rec.presented[0])
+	return hex.EncodeToString(sum[:8])
+}
+
+// permissionText describes what a route needed, or several in a row.
+func permissionText(needs []Need) string {
+	texts := make([]string, 0, len(needs))
+	for _, n := range needs {
+		texts = append(texts, n.String())
+	}
+	return strings.Join(texts, " + ")
+}

@@ -1,0 +1,65 @@
+package mysql
+
+import (
+	"database/sql"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-be062aaa/apikey"
+	"github.com/seed-be062aaa/apikey/apikeytest"
+	"github.com/seed-be062aaa/apikey/sqlstore"
+)
+
+// Each rule has a database of its own.
+func TestStoreKeepsTheContract(t *testing.T) {
+	connectServer(t)
+	apikeytest.TestStore(t, func(t *testing.T) apikey.Store {
+		t.Helper()
+		return openStore(t, newDatabase(t))
+	})
+}
+
+// Handles as hosts may have them, which count rows, spell statements and label
+// texts in other ways than Open does. Each rule has a prefix of its own, and
+// beside it other stores in the same database.
+func TestStoreOverHostHandleKeepsTheContract(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long")
+	}
+	isolation := "transaction_isolation"
+	if strings.Contains(serverVersion(t), "MariaDB") {
+		isolation = "tx_isolation" // until 11.1
+	}
+	for name, params := range map[string]string{
+		"lenient":  "?sql_mode=''&clientFoundRows=true&parseTime=true&rejectReadOnly=true",
+		"ANSI":     "?sql_mode='ANSI,NO_BACKSLASH_ESCAPES,TRADITIONAL'&interpolateParams=true&columnsWithAlias=true",
+		"latin1":   "?charset=latin1&sql_safe_updates=1&multiStatements=true",
+		"stricter": "?" + isolation + "='SERIALIZABLE'&charset=utf8mb4&collation=utf8mb4_unicode_ci",
+	} {
+		t.Run(name, func(t *testing.T) {
+			db := hostHandle(t, newDatabase(t)+params)
+			testWithPrefixes(t, db)
+		})
+	}
+}
+
+func testWithPrefixes(t *testing.T, db *sql.DB) {
+	t.Helper()
+	other := newStore(t, db, nil)
+	require.NoError(t, other.Create(t.Context(), newKey("other")))
+	prefixes := 0
+	apikeytest.TestStore(t, func(t *testing.T) apikey.Store {
+		t.Helper()
+		prefixes++
+		return newStore(t, db, &sqlstore.Options{Prefix: fmt.Sprintf("host%d_keys_", prefixes)})
+	})
+}
+
+func serverVersion(t testing.TB) (version string) {
+	t.Helper()
+	require.NoError(t, connectServer(t).QueryRowContext(t.Context(), "SELECT VERSION()").Scan(&version))
+	return version
+}

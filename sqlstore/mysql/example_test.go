@@ -1,0 +1,25 @@
+package mysql_test
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/seed-be062aaa/apikey"
+	"github.com/seed-be062aaa/apikey/sqlstore/mysql"
+)
+
+func ExampleOpen() {
+	ctx := context.Background()
+	store, err := mysql.Open(ctx, "mysql://app:secret@db.example.org/app", nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	auth, err := apikey.New(ctx, store, nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	// Serve, and at the end:
+	fmt.Println(auth.Shutdown(ctx), store.Close())
+}

@@ -1,0 +1,70 @@
+package postgres
+
+import (
+	"database/sql"
+	"fmt"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-be062aaa/apikey"
+	"github.com/seed-be062aaa/apikey/apikeytest"
+	"github.com/seed-be062aaa/apikey/sqlstore"
+)
+
+// Each rule has a schema of its own.
+func TestStoreKeepsTheContract(t *testing.T) {
+	dsn := newDatabase(t)
+	db := hostHandle(t, dsn)
+	schemas := 0
+	apikeytest.TestStore(t, func(t *testing.T) apikey.Store {
+		t.Helper()
+		schemas++
+		schema := fmt.Sprint("schema", schemas)
+		execute(t, db, "CREATE SCHEMA "+schema)
+		return openStore(t, dsn+"?search_path="+schema)
+	})
+}
+
+// A handle as a host may have it: transactions that are stricter than needed, no
+// prepared statements, a prefix, and beside it other stores in the same database.
+func TestStoreOverHostHandleKeepsTheContract(t *testing.T) {
+	db := hostHandle(t, newDatabase(t), func(config *pgx.ConnConfig) {
+		config.RuntimeParams["default_transaction_isolation"] = "serializable"
+		config.DefaultQueryExecMode = pgx.QueryExecModeExec
+	})
+	testWithPrefixes(t, db)
+}
+
+func TestStoreOverPoolKeepsTheContract(t *testing.T) {
+	db := stdlib.OpenDBFromPool(newPool(t, newDatabase(t), 4))
+	closeAfter(t, db)
+	testWithPrefixes(t, db)
+}
+
+// testWithPrefixes gives each rule a prefix of its own.
+func testWithPrefixes(t *testing.T, db *sql.DB) {
+	t.Helper()
+	other := newStore(t, db, nil)
+	require.NoError(t, other.Create(t.Context(), newKey("other")))
+	prefixes := 0
+	apikeytest.TestStore(t, func(t *testing.T) apikey.Store {
+		t.Helper()
+		prefixes++
+		return newStore(t, db, &sqlstore.Options{Prefix: fmt.Sprintf("host%d_keys_", prefixes)})
+	})
+}
+
+func newPool(t testing.TB, dsn string, size int32) *pgxpool.Pool {
+	t.Helper()
+	config, err := pgxpool.ParseConfig(dsn)
+	require.NoError(t, err)
+	config.MaxConns = size
+	pool, err := pgxpool.NewWithConfig(t.Context(), config)
+	require.NoError(t, err)
+	t.Cleanup(pool.Close)
+	return pool
+}

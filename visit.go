@@ -1,0 +1,250 @@
+package apikey
+
+import (
+	"context"
+	"encoding/base64"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+)
+
+// A visit is one request on its way through a guard: its identity, the writer
+// that sees its answer, and the record of it, in one allocation. All methods but
+// end may be called on nil, where nothing is recorded.
+type visit struct {
+	core     *core
+	identity identity
+	writer   logWriter
+	returned bool // the handler did, and did not panic
+	observed bool // writer is in use
+	request  capture
+	response capture
+
+	mu      sync.Mutex    // what is below; a handler may run into a time limit and go on
+	ended   bool          // the entry is made, and nothing changes it any more
+	refusal bool          // a guard has refused the request
+	next    *http.Request // what the handler got
+	record  record
+}
+
+func newVisit(c *core, r *http.Request) *visit {
+	now := time.Now()
+	v := &visit{core: c, next: r}
+	rec := &v.record
+	rec.id, rec.start = later(now.UnixNano()), now
+	rec.requestID = rec.id
+	if outer := visitOf(r.Context()); outer != nil {
+		rec.requestID = outer.record.requestID // another Authority's
+	}
+	rec.method, rec.path, rec.query = r.Method, r.URL.Path, r.URL.RawQuery
+	rec.line = len(r.Method) + len(r.RequestURI)
+	rec.requestSize = r.ContentLength
+	if hook := c.opts.Log.Client; hook != nil {
+		rec.client = strings.Clone(hook(r)) // it may be a part of a long header
+	} else {
+		rec.client = clientOf(r.RemoteAddr)
+	}
+	rec.outcome = OutcomeAllowed
+	return v
+}
+
+// start returns when the request came.
+func (v *visit) start() time.Time {
+	if v == nil {
+		return time.Now()
+	}
+	return v.record.start
+}
+
+// identify returns the context of a request that has been let through. It is part
+// of the visit where that is new.
+func (v *visit) identify(id identity) *identity {
+	if v == nil || v.identity.core != nil {
+		return &id
+	}
+	v.identity = id
+	return &v.identity
+}
+
+// note changes the record, unless the entry is made.
+func (v *visit) note(change func(rec *record)) {
+	if v == nil {
+		return
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if !v.ended {
+		change(&v.record)
+	}
+}
+
+// presented notes what the request carries.
+func (v *visit) presented(found *presented) {
+	v.note(func(rec *record) { rec.presented = [2]string{found.text, found.other} })
+}
+
+// misplaced notes the texts that stand where other routes of this Authority, or other
+// servers, look for keys: clients send keys in the wrong place.
+func (v *visit) misplaced(r *http.Request) {
+	if v == nil {
+		return
+	}
+	texts := authorizations(r.Header["Authorization"])
+	for _, s := range v.core.opts.Sources {
+		if s.kind == sourceHeader {
+			texts = append(texts, r.Header[s.name]...)
+		} else if text, f := s.read(r); f == nil {
+			texts = append(texts, text)
+		}
+	}
+	v.note(func(rec *record) { rec.misplaced = texts })
+}
+
+// authorizations returns what may be keys in Authorization headers of any scheme.
+func authorizations(lines []string) (texts []string) {
+	for _, line := range lines {
+		_, credentials, _ := strings.Cut(line, " ")
+		texts = append(texts, credentials)
+		if plain, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(credentials, "=")); err == nil {
+			_, password, _ := strings.Cut(string(plain), ":")
+			texts = append(texts, password)
+		}
+	}
+	return texts
+}
+
+// authenticated notes whose request it is.
+func (v *visit) authenticated(key *Key) {
+	v.note(func(rec *record) { rec.keyID, rec.logging = key.ID, key.Logging })
+}
+
+// needed notes what a guard asked for.
+func (v *visit) needed(need Need, sources []Source) {
+	v.note(func(rec *record) {
+		rec.sources = sources
+		rec.needs = append(rec.needs, need)
+	})
+}
+
+// refused notes why a guard has refused the request, of which no body is kept
+// then.
+func (v *visit) refused(e *Error) {
+	v.note(func(rec *record) {
+		v.refusal = true
+		rec.refuse(e)
+	})
+}
+
+// admitted reports whether the request can be recorded, if it has to be.
+func (v *visit) admitted() bool {
+	if v == nil || !v.core.opts.Log.Required {
+		return true
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return !v.ended && v.core.recorder.reserve(&v.record)
+}
+
+// observe returns a writer that sees how a refusal is answered.
+func (v *visit) observe(w http.ResponseWriter, refusal *Error) http.ResponseWriter {
+	if v == nil {
+		return w
+	}
+	v.refused(refusal)
+	return v.wrap(w)
+}
+
+// wrap returns a writer that notes what is answered, or w where an outer one does
+// already.
+func (v *visit) wrap(w http.ResponseWriter) http.ResponseWriter {
+	if v.observed {
+		return w
+	}
+	v.observed = true
+	v.writer.ResponseWriter = w
+	v.writer.bodyless = v.record.method == http.MethodHead
+	v.writer.http1 = v.next.ProtoMajor == 1
+	v.writer.pool, v.writer.capture = &v.core.recorder.buffers, &v.response
+	return logWriterFor(&v.writer)
+}
+
+// capture returns what the handler gets: a writer that sees the answer, and a
+// request whose body is kept if the key asks for that.
+func (v *visit) capture(w http.ResponseWriter, next *http.Request) (http.ResponseWriter, *http.Request) {
+	if v == nil {
+		return w, next
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.ended {
+		return w, next
+	}
+	pool := &v.core.recorder.buffers
+	if v.record.logging&LogResponse != 0 {
+		v.response.want(pool)
+	}
+	if v.record.logging&LogRequest != 0 && next.Body != nil && next.Body != http.NoBody {
+		v.request.want(pool)
+		v.request.start(next.Header, false)
+		next.Body = &capturedReader{next.Body, &v.request}
+	}
+	v.next = next
+	return v.wrap(w), next
+}
+
+// end makes the entry. It is deferred, and lets a panic pass.
+func (v *visit) end() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.ended = true
+	rec := &v.record
+	rec.duration = time.Since(rec.start)
+	rec.route = routeOf(v.next)
+	rec.status, rec.responseSize = v.writer.status, v.writer.length
+	v.howEnded(rec)
+	v.bodies(rec)
+	v.core.recorder.offer(rec)
+}
+
+// howEnded notes how the handler ended.
+func (v *visit) howEnded(rec *record) {
+	switch {
+	case !v.returned:
+		rec.outcome, rec.reason = OutcomeError, reasonPanic
+	case rec.reason != "":
+	case v.next.Context().Err() == context.Canceled:
+		rec.reason = reasonClientGone
+	}
+	if rec.status == 0 && v.returned && v.observed {
+		rec.status = http.StatusOK // as net/http answers for a handler that wrote nothing
+	}
+}
+
+const (
+	reasonPanic      = "panic"
+	reasonClientGone = "client_gone"
+)
+
+// bodies moves the bodies that were kept to the record, unless a guard refused
+// the request after all.
+func (v *visit) bodies(rec *record) {
+	request, response := v.request.end(), v.response.end()
+	if v.refusal {
+		v.core.recorder.buffers.put(request.buffer)
+		v.core.recorder.buffers.put(response.buffer)
+		return
+	}
+	if request.length > 0 {
+		rec.requestSize = request.length
+	}
+	rec.request, rec.response = request, response
+}
+
+// visitKey asks a context for the innermost visit, of whichever Authority.
+type visitKey struct{}
+
+func visitOf(ctx context.Context) *visit {
+	v, _ := ctx.Value(visitKey{}).(*visit)
+	return v
+}
