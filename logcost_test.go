@@ -25,6 +25,9 @@ import (
 // identity is that there is anyway, the writer in it, and the list of what was
 // needed.
 func TestAllocationsOfARecord(t *testing.T) {
+	if apikey.UnderRaceDetector() {
+		t.Skip("the race detector makes sync.Pool forget at random")
+	}
 	served := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) })
 	measure := func(auth *apikey.Authority, key string) float64 {
 		guarded := auth.RequireKey()(served)
@@ -64,8 +67,11 @@ func TestLargeTransfers(t *testing.T) {
 		t.Skip("it moves gigabytes")
 	}
 	clients := 200
-	if os.Getenv("APIKEY_LARGE") == "1" {
+	switch {
+	case os.Getenv("APIKEY_LARGE") == "1":
 		clients = 1000
+	case apikey.UnderRaceDetector():
+		clients = 50
 	}
 	var bodies [4][]byte
 	var sums [4][sha256.Size]byte
@@ -90,9 +96,9 @@ func TestLargeTransfers(t *testing.T) {
 		require.NoError(t, auth.FlushLog(t.Context()))
 		assert.Zero(t, auth.LogStats().Dropped)
 	}
-	// Two buffers for each request, and again as much for the entries made of them,
-	// and what the collector leaves lying until its next turn.
-	bound := 2 * int64(clients) * 4 * 18 << 10
+	// Two buffers for each request, and again as much for the entries made of them;
+	// and by how much the collector may be late.
+	bound := int64(clients)*4*18<<10 + 16<<20
 	t.Logf("logging bodies cost %.1f MiB; the bound is %.1f MiB", float64(peaks[apikey.LogBoth]-peaks[apikey.LogNone])/(1<<20), float64(bound)/(1<<20))
 	assert.Less(t, peaks[apikey.LogBoth], peaks[apikey.LogNone]+bound)
 }

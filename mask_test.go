@@ -217,6 +217,7 @@ func TestMaskNames(t *testing.T) {
 	}
 	require.Equal(t, "a=1&key=[redacted]&sess%69on=[redacted]&key&b=%zz",
 		m.query("a=1&key=abc&sess%69on=x&key&b=%zz", otterPlaces, nil))
+	require.Equal(t, "key=[redacted]&b=1", m.query("key=abc&b=1", otterPlaces, nil))
 	require.Equal(t, "a=1&key=abc", m.query("a=1&key=abc", nil, nil))
 }
 

@@ -34,10 +34,10 @@ func (l *MemoryLog) WriteLog(ctx context.Context, entries []LogEntry) error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	all := slices.Concat(l.entries, entries)
-	slices.SortStableFunc(all, func(a, b LogEntry) int { return strings.Compare(a.ID, b.ID) })
-	all = slices.CompactFunc(all, func(a, b LogEntry) bool { return a.ID == b.ID })
-	l.entries = slices.Delete(all, 0, max(0, len(all)-l.most))
+	l.entries = append(l.entries, entries...)
+	slices.SortStableFunc(l.entries, func(a, b LogEntry) int { return strings.Compare(a.ID, b.ID) })
+	l.entries = slices.CompactFunc(l.entries, func(a, b LogEntry) bool { return a.ID == b.ID })
+	l.entries = slices.Delete(l.entries, 0, max(0, len(l.entries)-l.most))
 	return nil
 }
 

@@ -184,11 +184,9 @@ func (r *recorder) body(b *recordedBody, sources []Source, keys []string) LogBod
 	if b.buffer == nil || b.omitted != "" {
 		return body
 	}
-	for _, key := range keys {
-		if shortKey(key) {
-			body.Omitted = omittedShortKey
-			return body
-		}
+	if slices.ContainsFunc(keys, shortKey) {
+		body.Omitted = omittedShortKey
+		return body
 	}
 	body.Text = r.masker.body(*b.buffer, b.mediaType, sources, keys, r.opts.MaxBody)
 	body.Truncated = b.length > int64(r.opts.MaxBody)

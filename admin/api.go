@@ -49,7 +49,7 @@ func (a *api) routes() chi.Router {
 		// Also in front of paths that do not exist: those who may not ask learn nothing.
 		r.Use(a.require(apikey.KeysManage, writeRefusal))
 		r.NotFound(notFound)
-		r.MethodNotAllowed(methodNotAllowed(root))
+		r.MethodNotAllowed(methodNotAllowed(r))
 		getOrHead(r, "/", a.list)
 		r.Post("/", a.create)
 		getOrHead(r, "/permissions", a.permissions)
@@ -64,7 +64,7 @@ func (a *api) routes() chi.Router {
 		root.Route("/access-logs", func(r chi.Router) {
 			r.Use(a.require(apikey.LogsView, writeRefusal))
 			r.NotFound(notFound)
-			r.MethodNotAllowed(methodNotAllowed(root))
+			r.MethodNotAllowed(methodNotAllowed(r))
 			getOrHead(r, "/", a.accessLogs)
 		})
 	}
@@ -99,9 +99,10 @@ func methodNotAllowed(router chi.Routes) http.HandlerFunc {
 }
 
 func allowedMethods(router chi.Routes, r *http.Request) string {
+	path := chi.RouteContext(r.Context()).RoutePath // what is left of it for this router
 	var allowed []string
 	for _, method := range []string{"GET", "HEAD", "POST", "PATCH", "DELETE"} {
-		if router.Match(chi.NewRouteContext(), method, placeOf(r.Context()).path) {
+		if router.Match(chi.NewRouteContext(), method, path) {
 			allowed = append(allowed, method)
 		}
 	}

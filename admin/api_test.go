@@ -34,16 +34,26 @@ type fixture struct {
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
 	store := apikey.NewMemoryStore()
-	auth, err := apikey.New(t.Context(), store, &apikey.Options{Logger: slog.New(slog.DiscardHandler)})
+	auth, err := apikey.New(t.Context(), store, &apikey.Options{
+		Logger: slog.New(slog.DiscardHandler), Log: apikey.LogOptions{Sink: apikey.NewMemoryLog(1000)},
+	})
 	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, auth.Shutdown(context.Background())) })
 	f := &fixture{t: t, store: store, auth: auth}
 	f.issue("full", apikey.KeySpec{Permissions: []apikey.Permission{apikey.Native}})
 	f.issue("manager", apikey.KeySpec{Permissions: []apikey.Permission{apikey.KeysManage, apikey.JobsView}, Subject: "mia"})
 	f.issue("viewer", apikey.KeySpec{Permissions: []apikey.Permission{apikey.JobsView}})
+	f.issue("reader", apikey.KeySpec{Permissions: []apikey.Permission{apikey.LogsView}})
 	api, err := admin.NewAPI(auth, admin.ByKey(auth), nil)
 	require.NoError(t, err)
 	r := chi.NewRouter()
 	r.Mount("/deep/keys", api)
+	r.With(auth.Require(apikey.JobsView)).Post("/jobs/{id}", func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.Header().Set("Content-Type", "text/plain")
+		w.WriteHeader(202)
+		_, _ = io.WriteString(w, "job "+chi.URLParam(r, "id"))
+	})
 	server := httptest.NewServer(r)
 	t.Cleanup(server.Close)
 	f.base = server.URL + "/deep/keys"
@@ -276,6 +286,7 @@ func TestAllow(t *testing.T) {
 		"/permissions":         "GET, HEAD, PATCH, DELETE", // as an ID it could be one
 		"/some-id/rotate":      "POST",
 		"/with%2Fslash/revoke": "POST",
+		"/openapi.json":        "GET, HEAD, PATCH, DELETE", // likewise
 	} {
 		got := f.call("full", "PUT", path, "")
 		require.Equal(t, 405, got.StatusCode, path)
@@ -536,18 +547,26 @@ func TestConflict(t *testing.T) {
 	defer server.Close()
 	f.base = server.URL
 	path := "/" + f.issue("contested", apikey.KeySpec{}).ID
-	for _, c := range [][4]string{
-		{"a patch", "PATCH", path, `{"name":"mine"}`},
-		{"a rotation", "POST", path + "/rotate", `{"overlap":"0s"}`},
-		{"a revocation", "POST", path + "/revoke", ""},
+	const stale, busy = "The key has changed since you read it. Read it again.", "Others keep changing this key. Try again."
+	for _, c := range []struct {
+		name, method, path, body string
+		header                   []string
+		status                   int
+		detail                   string
+	}{
+		{"a patch", "PATCH", path, `{"name":"mine"}`, []string{"If-Match", `"1"`}, 412, stale},
+		{"a rotation of what was read", "POST", path + "/rotate", `{"overlap":"0s"}`, []string{"If-Match", `"1"`}, 412, stale},
+		{"a revocation of what was read", "POST", path + "/revoke", "", []string{"If-Match", `"1"`}, 412, stale},
+		{"a rotation of whatever is there", "POST", path + "/rotate", `{"overlap":"0s"}`, nil, 409, busy},
+		{"a revocation of whatever is there", "POST", path + "/revoke", "", nil, 409, busy},
 	} {
-		t.Run(c[0], func(t *testing.T) {
+		t.Run(c.name, func(t *testing.T) {
 			f := *f
 			f.t = t
-			got := f.call("full", c[1], c[2], c[3], "If-Match", `"1"`)
-			require.Equal(t, 412, got.StatusCode, got.text)
+			got := f.call("full", c.method, c.path, c.body, c.header...)
+			require.Equal(t, c.status, got.StatusCode, got.text)
 			require.Equal(t, "application/problem+json", got.Header.Get("Content-Type"))
-			require.Equal(t, "The key has changed since you read it. Read it again.", got.body["detail"])
+			require.Equal(t, c.detail, got.body["detail"])
 			require.Empty(t, got.fields())
 		})
 	}

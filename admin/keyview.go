@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"net/url"
 	"slices"
 	"time"
@@ -36,10 +37,15 @@ type keyView struct {
 	*apikey.Key
 	Path   string // of its page, from the prefix on
 	State  keyState
-	Full   bool // it has full control
-	Labels []string
+	Labels []permissionLabel
 	More   int // permissions beyond those in Labels
 	Texts  []textView
+}
+
+// A permissionLabel names a permission that a key holds.
+type permissionLabel struct {
+	Text string
+	Full bool // it is full control
 }
 
 // A textView is what can be told of one of the texts that open a key.
@@ -55,10 +61,9 @@ func (p *page) newKeyView(key *apikey.Key, now time.Time) keyView {
 	v := keyView{Key: key, Path: "keys/" + url.PathEscape(key.ID), State: stateOf(key, now)}
 	catalog := p.auth.Catalog()
 	for _, held := range key.Permissions {
-		label := string(held)
+		label := permissionLabel{Text: string(held)}
 		if i := slices.IndexFunc(catalog, func(e apikey.Entry) bool { return e.Permission == held }); i >= 0 {
-			label = catalog[i].Label
-			v.Full = v.Full || catalog[i].Full
+			label = permissionLabel{cmp.Or(catalog[i].Label, label.Text), catalog[i].Full}
 		}
 		v.Labels = append(v.Labels, label)
 	}

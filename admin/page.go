@@ -3,6 +3,7 @@ package admin
 import (
 	"html/template"
 	"net/http"
+	"strings"
 
 	"github.com/go-chi/chi/v5"
 
@@ -54,7 +55,7 @@ func (p *page) routes() chi.Router {
 		// Also in front of paths that do not exist: those who may not ask learn nothing.
 		r.Use(p.require(apikey.KeysManage, p.refuse))
 		r.NotFound(p.notFound)
-		r.MethodNotAllowed(p.methodNotAllowed(root))
+		r.MethodNotAllowed(p.methodNotAllowed(r))
 		getOrHead(r, "/", p.list)
 		getOrHead(r, "/new", p.newKey)
 		r.Post("/new", p.createKey)
@@ -72,7 +73,7 @@ func (p *page) routes() chi.Router {
 		root.Route("/logs", func(r chi.Router) {
 			r.Use(p.require(apikey.LogsView, p.refuse))
 			r.NotFound(p.notFound)
-			r.MethodNotAllowed(p.methodNotAllowed(root))
+			r.MethodNotAllowed(p.methodNotAllowed(r))
 			getOrHead(r, "/", p.accessLog)
 			getOrHead(r, "/{id}", p.logEntry)
 		})
@@ -108,6 +109,7 @@ func (p *page) refuse(w http.ResponseWriter, r *http.Request, err error) {
 		refusal.SetHeaders(w.Header())
 		m.Status, m.Text = refusal.Status, refusal.Detail
 	}
+	m.LogsToo = m.Status == http.StatusForbidden && p.logs && !strings.HasPrefix(placeOf(r.Context()).path, "/logs")
 	p.say(w, r, m)
 }
 

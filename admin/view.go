@@ -147,7 +147,8 @@ type message struct {
 	Text   string
 	Back   bool   // offer the way to the list of keys
 	Key    string // the path of a key's page to offer, or empty
-	More   string
+	// LogsToo offers the way to the access log, which needs something else.
+	LogsToo bool
 }
 
 // Title is the message's heading.

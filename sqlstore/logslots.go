@@ -36,6 +36,9 @@ const (
 	// firstSlots and maxSlots are how many slots are asked for, of all terms
 	// together: few at first, since most pages are full soon.
 	firstSlots, maxSlots = 128, 4096
+	// maxUnknown is how many slots are looked at of which it is known of one term
+	// only that it occurs.
+	maxUnknown = 64
 	// maxRun is how many slots are looked at in one go.
 	maxRun = 4
 )
@@ -114,15 +117,35 @@ func (f *slotFinder) find(ctx context.Context, first, last int64) (slots []int64
 	if err != nil {
 		return nil, 0, err
 	}
-	if othersFloor < floor { // the rarer ones lead further
+	if othersFloor < floor {
 		slots, floor, others, othersFloor = others, othersFloor, slots, floor
 	}
-	has := make(map[int64]bool, len(others))
-	for _, slot := range others {
-		has[slot] = true
-	}
-	slots = slices.DeleteFunc(slots, func(slot int64) bool { return slot >= othersFloor && !has[slot] })
+	slots, floor = meet(slots, floor, others, othersFloor)
 	return slots, floor, nil
+}
+
+// meet returns the slots that are among others too, and a few more: the rarer
+// ones lead further down, to where it is not known what the others have.
+func meet(slots []int64, floor int64, others []int64, othersFloor int64) ([]int64, int64) {
+	both := make([]int64, 0, len(slots))
+	unknown := 0
+	for _, slot := range slots {
+		switch {
+		case slot < othersFloor && unknown == maxUnknown:
+			return both, slot + 1
+		case slot < othersFloor:
+			unknown++
+		default:
+			for len(others) > 0 && others[0] > slot {
+				others = others[1:]
+			}
+			if len(others) == 0 || others[0] != slot {
+				continue
+			}
+		}
+		both = append(both, slot)
+	}
+	return both, floor
 }
 
 // slotsOf returns slots in which one of the terms occurs, as find does.

@@ -14,9 +14,10 @@ for (const input of document.querySelectorAll("input[type='datetime-local']")) {
   hint.className = "hint";
   const tell = () => {
     const date = new Date(input.value + "Z");
-    hint.textContent = input.value && !isNaN(date)
-      ? new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long" }).format(date)
+    hint.textContent = input.value && !isNaN(date) && date.getTimezoneOffset()
+      ? `${new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" }).format(date)} for you`
       : "";
+    hint.hidden = !hint.textContent;
   };
   input.addEventListener("input", tell);
   tell();

@@ -45,7 +45,10 @@ func openStore(ctx context.Context, name string) (apikey.Store, func() error, er
 	case kind == "redis", kind == "rediss":
 		store, err = redisstore.Open(ctx, name)
 	default:
-		return nil, nil, fmt.Errorf("-store: no store is of kind %q; legal are %s", kind, legalStores)
+		if strings.Contains(name, "@") {
+			name = kind + ":…" // a password may follow
+		}
+		return nil, nil, fmt.Errorf("-store %q: legal are %s", name, legalStores)
 	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("-store: %w; legal are %s", err, legalStores)

@@ -143,6 +143,9 @@ func (c *spiller) issue(t *testing.T) {
 	c.keys["unknown custom"] = `sparrow & "co" <ü> /%42\ + y`
 }
 
+// hunter is a secret of a client's that is no key.
+const hunter = "hunter-2-9F3kQ7"
+
 // whichKey is the header that names the key that a handler is to spill.
 const whichKey = "X-Which-Key"
 
@@ -227,7 +230,8 @@ func (c *spiller) requests(path, key string) map[string]*http.Request {
 	add("form", "", "application/x-www-form-urlencoded", "a="+forms["query"]+"&key="+forms["query"]+"&c="+forms["all percent"])
 	add("JSON", "", "application/json", `{"a":["`+forms["JSON"]+`"],"API_Key":"`+forms["JSON"]+`","b":"`+spell(forms["HTML"])["JSON"]+`"}`)
 	add("header, and JSON beside it", "", "application/json", `{"API_Key":"`+forms["JSON"]+`","token":"x"}`, "X-ApiKey", key)
-	add("two keys", "key=another", "text/plain", everything.String(), "X-ApiKey", key)
+	add("two keys", "key="+forms["query"], "text/plain", everything.String(), "X-ApiKey", "another key")
+	add("other secrets", "password="+hunter, "application/json", `{"a":{"clientSecret":"`+hunter+`"}}`, "X-ApiKey", key)
 	add("Basic", "", "text/plain", everything.String(), "Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte("api:"+key)))
 	add("Bearer", "", "text/plain", everything.String(), "Authorization", "Bearer "+key)
 	add("a body that is no JSON", "", "application/json", `{"API_Key":"`+forms["JSON"])
@@ -303,6 +307,7 @@ func (c *spiller) search(t *testing.T, name string) {
 		places["entries"] = fmt.Appendf(nil, "%+v", entries)
 	}
 	searched := 0
+	c.keys["other"] = hunter
 	for place, content := range places {
 		searched += len(content)
 		for kind, key := range c.keys {

@@ -195,7 +195,9 @@ func (w *tab) open(path string) {
 // loads does something that leads to another page, and waits for it.
 func (w *tab) loads(do chromedp.Action[chromedp.Void]) {
 	w.t.Helper()
-	_, err := chromedp.Run(w.ctx, chromedp.WaitEvent(page.LoadEventFired, nil, do))
+	ctx, cancel := context.WithTimeout(w.ctx, 4*waitTime)
+	defer cancel()
+	_, err := chromedp.Run(ctx, chromedp.WaitEvent(page.LoadEventFired, nil, do))
 	require.NoError(w.t, err)
 }
 
@@ -226,8 +228,10 @@ func (w *tab) press(keys string, options ...chromedp.KeyOption) {
 
 func (w *tab) text(css string) string {
 	w.t.Helper()
-	text, err := chromedp.Run(w.ctx, chromedp.Text(chromedp.CSS(css)))
-	require.NoError(w.t, err)
+	ctx, cancel := context.WithTimeout(w.ctx, waitTime)
+	defer cancel()
+	text, err := chromedp.Run(ctx, chromedp.Text(chromedp.CSS(css)))
+	require.NoError(w.t, err, css)
 	return strings.TrimSpace(text)
 }
 

@@ -62,11 +62,11 @@ func Open(ctx context.Context, dsn string, opts *sqlstore.Options) (*Store, erro
 // New returns a store over a handle of the host's own, opened with
 // github.com/go-sql-driver/mysql, which the host closes after the store.
 //
-// [Store.Watch] takes one of its connections. A limit to the life of connections
-// is advisable, such as the minute that [Open] sets, and a strict SQL mode, the
-// servers' default: others cut an ID or a hint of more than 255 bytes. The
-// parameter interpolateParams is not: it puts digests into the texts of
-// statements, which servers log.
+// [Store.Watch] takes one of its connections, so it must allow two or more. A limit
+// to the life of connections is advisable, such as the minute that [Open] sets, and
+// a strict SQL mode, the servers' default: others cut an ID or a hint of more than
+// 255 bytes. The parameter interpolateParams is not: it puts digests into the texts
+// of statements, which servers log.
 func New(ctx context.Context, db *sql.DB, opts *sqlstore.Options) (*Store, error) {
 	d, err := dialect()
 	if err != nil {

@@ -67,8 +67,8 @@ func Open(ctx context.Context, dsn string, opts *sqlstore.Options) (*Store, erro
 // database/sql adapter of pgx, also that of a pgxpool.Pool. The host closes it
 // after the store.
 //
-// [Store.Watch] takes one of its connections. A limit to the life of connections
-// is advisable, such as the minute that [Open] sets.
+// [Store.Watch] takes one of its connections, so it must allow two or more. A limit
+// to the life of connections is advisable, such as the minute that [Open] sets.
 func New(ctx context.Context, db *sql.DB, opts *sqlstore.Options) (*Store, error) {
 	d, err := dialect()
 	if err != nil {

@@ -65,7 +65,7 @@ func NewLog(ctx context.Context, db *sql.DB, opts *sqlstore.LogOptions) (*sqlsto
 // openLog returns a log, and the handle for its writes: of one connection, as
 // that for keys.
 func openLog(ctx context.Context, path string, opts *sqlstore.LogOptions) (*sql.DB, *sqlstore.Log, error) {
-	writes, err := pool(path, 1, "_txlock=immediate", "_pragma=synchronous(NORMAL)")
+	writes, err := pool(path, 1, "_txlock=immediate", "_pragma=synchronous(NORMAL)", "_pragma=cache_size(-8000)")
 	if err != nil {
 		return nil, nil, err
 	}

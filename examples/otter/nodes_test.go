@@ -1,0 +1,232 @@
+package main
+
+import (
+	"crypto/rand"
+	"database/sql"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	_ "github.com/go-sql-driver/mysql"
+	_ "github.com/jackc/pgx/v5/stdlib"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// The tests in this file run two servers on one store, and look at what the one
+// does with keys that the other has revoked.
+
+// missing skips the test, or fails it where APIKEY_REQUIRE says that it must run.
+func missing(t *testing.T, name string, err error) {
+	t.Helper()
+	if slices.Contains(strings.Split(os.Getenv("APIKEY_REQUIRE"), ","), name) {
+		t.Fatalf("%s is required, and not there: %v", name, err)
+	}
+	t.Skipf("%s is not there: %v", name, err)
+}
+
+// A shared store is one for several servers: its -store flag, and how its change
+// feed is cut for a moment.
+type sharedStore struct {
+	flag string
+	cut  func()
+}
+
+func postgresStore(t *testing.T) sharedStore {
+	t.Helper()
+	const server = "postgres://postgres@127.0.0.1:5432/%s?sslmode=disable"
+	db, name := freshDatabase(t, "postgres", "pgx", fmt.Sprintf(server, "postgres"), ` WITH (FORCE)`)
+	return sharedStore{fmt.Sprintf(server, name), func() {
+		_, err := db.Exec(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1`, name)
+		assert.NoError(t, err)
+	}}
+}
+
+func mariaStore(t *testing.T) sharedStore {
+	t.Helper()
+	_, name := freshDatabase(t, "mysql", "mysql", "root@tcp(127.0.0.1:3306)/", "")
+	return sharedStore{flag: "mysql://root@127.0.0.1:3306/" + name}
+}
+
+// freshDatabase returns a handle to a server, and the name of a database in it that
+// goes with the test.
+func freshDatabase(t *testing.T, service, driver, dsn, force string) (db *sql.DB, name string) {
+	t.Helper()
+	db, err := sql.Open(driver, dsn)
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, db.Close()) })
+	if err := db.Ping(); err != nil {
+		missing(t, service, err)
+	}
+	name = "apikey_test_otter_" + strings.ToLower(rand.Text()[:10])
+	_, err = db.Exec("CREATE DATABASE " + name)
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		_, err := db.Exec("DROP DATABASE " + name + force)
+		assert.NoError(t, err)
+	})
+	return db, name
+}
+
+func redisStore(t *testing.T) sharedStore {
+	t.Helper()
+	path, err := exec.LookPath("redis-server")
+	if err != nil {
+		missing(t, "redis-server", err)
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	addr := listener.Addr().(*net.TCPAddr)
+	require.NoError(t, listener.Close())
+	cmd := exec.Command(path, "--port", fmt.Sprint(addr.Port), "--bind", "127.0.0.1", "--save", "", "--dir", t.TempDir())
+	require.NoError(t, cmd.Start())
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait() // killed, as it was told
+	})
+	require.Eventually(t, func() bool { return ask(addr.String(), "PING") == "+PONG" }, 10*time.Second, 10*time.Millisecond)
+	return sharedStore{fmt.Sprintf("redis://%s/0", addr), func() {
+		assert.True(t, strings.HasPrefix(ask(addr.String(), "CLIENT KILL TYPE pubsub"), ":"))
+	}}
+}
+
+// ask sends Redis one command, and returns the first line of its answer.
+func ask(addr, command string) string {
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		return ""
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(time.Second))
+	_, _ = fmt.Fprintf(conn, "%s\r\n", command)
+	answer := make([]byte, 200)
+	n, _ := conn.Read(answer)
+	line, _, _ := strings.Cut(string(answer[:n]), "\r\n")
+	return line
+}
+
+// TestTwoNodes: keys that one server has revoked, under load on both, are refused by
+// it at once, and by the other within the bound.
+func TestTwoNodes(t *testing.T) {
+	for _, row := range []struct {
+		name      string
+		store     func(*testing.T) sharedStore
+		keys      int
+		cut       bool
+		p50, most time.Duration
+	}{
+		{"PostgreSQL", postgresStore, 500, false, 100 * time.Millisecond, time.Second},
+		{"PostgreSQL, feed cut just before", postgresStore, 20, true, 10 * time.Second, 10 * time.Second},
+		{"MariaDB", mariaStore, 500, false, 500 * time.Millisecond, time.Second},
+		{"Redis", redisStore, 500, false, 100 * time.Millisecond, time.Second},
+		{"Redis, feed cut just before", redisStore, 20, true, 10 * time.Second, 10 * time.Second},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			if testing.Short() {
+				t.Skip("it takes a while")
+			}
+			store := row.store(t)
+			dir := t.TempDir()
+			here := start(t, dir, "-store", store.flag, bootstrapEnv+"=two-nodes-full")
+			there := start(t, dir, "-store", store.flag)
+			stopLoad := load(t, here, there)
+			lags := make([]time.Duration, row.keys)
+			var group sync.WaitGroup
+			for worker := range workers {
+				group.Go(func() {
+					for i := worker; i < row.keys && !t.Failed(); i += workers {
+						lags[i] = revocationLag(t, here, there, store, row.cut, 2*row.most)
+					}
+				})
+			}
+			group.Wait()
+			served := stopLoad()
+			require.False(t, t.Failed())
+			slices.Sort(lags)
+			p50, p99, most := lags[len(lags)/2], lags[len(lags)*99/100], lags[len(lags)-1]
+			t.Logf("%d revocations beside %d other requests: refused elsewhere after p50 %s, p99 %s, max %s", row.keys, served, p50, p99, most)
+			require.LessOrEqual(t, p50, row.p50)
+			require.LessOrEqual(t, most, row.most)
+		})
+	}
+}
+
+// workers is how many keys are revoked at a time.
+const workers = 10
+
+// revocationLag makes a key that both servers know, revokes it at the one, and
+// returns how long after its answer the other still served the key.
+func revocationLag(t *testing.T, here, there *process, store sharedStore, cut bool, limit time.Duration) time.Duration {
+	id, secret, err := here.create("two-nodes-full")
+	if !assert.NoError(t, err) || !assert.Eventually(t, func() bool { return here.serves(secret) && there.serves(secret) },
+		10*time.Second, time.Millisecond) {
+		return 0
+	}
+	if cut {
+		store.cut()
+	}
+	assert.Equal(t, http.StatusOK, here.revoke(id))
+	acknowledged := time.Now()
+	assert.False(t, here.serves(secret), "by the server that revoked it, at once")
+	for there.serves(secret) && assert.Less(t, time.Since(acknowledged), limit) {
+	}
+	return time.Since(acknowledged)
+}
+
+// serves reports whether p lets a key view jobs.
+func (p *process) serves(key string) bool {
+	p.t.Helper()
+	return p.call(http.MethodGet, "/api/jobs/status?token=none", key, "").status == http.StatusNotFound
+}
+
+// revoke revokes a key, trying again while connections that were cut are made anew.
+func (p *process) revoke(id string) (status int) {
+	p.t.Helper()
+	for range 20 {
+		status = p.call(http.MethodPost, "/api/api-keys/"+id+"/revoke", "two-nodes-full", "").status
+		if status != http.StatusServiceUnavailable {
+			break
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	return status
+}
+
+// load keeps servers busy with a valid key until its result is called, which returns
+// how many requests they served. None is refused for want of a key.
+func load(t *testing.T, servers ...*process) (stop func() int64) {
+	t.Helper()
+	var served atomic.Int64
+	done := make(chan struct{})
+	var group sync.WaitGroup
+	for _, p := range servers {
+		group.Go(func() {
+			for {
+				select {
+				case <-done:
+					return
+				case <-time.After(time.Millisecond):
+				}
+				answer, err := p.send(http.MethodGet, "/api/json/Roles_GetRoles", "two-nodes-full", "")
+				if err != nil {
+					continue
+				}
+				assert.NotContains(t, []int{http.StatusUnauthorized, http.StatusForbidden}, answer.status)
+				served.Add(1)
+			}
+		})
+	}
+	return func() int64 {
+		close(done)
+		group.Wait()
+		return served.Load()
+	}
+}

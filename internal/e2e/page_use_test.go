@@ -1,0 +1,157 @@
+package e2e
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/input"
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-be062aaa/apikey"
+)
+
+// tabTo presses Tab until the element has the focus, and fails where what has it on
+// the way cannot be seen to.
+func (w *tab) tabTo(css string) {
+	w.t.Helper()
+	const seen = `(() => { const e = document.activeElement, s = getComputedStyle(e);
+		return e === document.body || s.outlineStyle !== "none" && s.outlineWidth !== "0px" })()`
+	for range 100 {
+		w.press(kb.Tab)
+		require.True(w.t, eval[bool](w, seen), "the focus cannot be seen on %s", eval[string](w, "document.activeElement.outerHTML"))
+		if eval[bool](w, fmt.Sprintf("document.activeElement.matches(%q)", css)) {
+			return
+		}
+	}
+	require.Fail(w.t, "the keyboard does not lead to "+css)
+}
+
+// enter presses Enter, which leads to another page.
+func (w *tab) enter() {
+	w.t.Helper()
+	w.loads(chromedp.KeyEvent(kb.Enter))
+}
+
+// TestPageByKeyboard makes, changes and deletes a key without a mouse.
+func TestPageByKeyboard(t *testing.T) {
+	s := newSite(t)
+	w := newTab(t, newBrowser(t), s.base, fullKey, look{})
+	w.press(kb.Tab)
+	require.Equal(t, "Skip to the content", eval[string](w, "document.activeElement.textContent"))
+	w.press(kb.Enter)
+	w.tabTo("a[href$='/new']")
+	w.enter()
+	w.tabTo("#name")
+	w.press("By keyboard")
+	w.tabTo("input[value='jobs:trigger']")
+	w.press(" ")
+	w.tabTo("form .primary")
+	w.enter()
+	secret := w.text("#secret")
+	w.tabTo("[data-copy=secret]")
+	w.press(kb.Enter)
+	require.Eventually(t, func() bool { return w.text("#copied") == "Copied." }, waitTime, tick)
+	require.Equal(t, 200, s.trigger(t, secret))
+
+	w.tabTo(".secret .actions a")
+	w.enter()
+	w.tabTo("#description")
+	w.press("No mouse")
+	w.press(kb.Enter) // of a text area: no form is sent
+	w.tabTo("#subject")
+	w.enter()
+	require.Equal(t, "Saved.", w.text(".notice"))
+	w.tabTo("a[href$='/delete']")
+	w.enter()
+	w.tabTo("form .danger")
+	w.enter()
+	require.Equal(t, "The key is deleted.", w.text(".notice"))
+	require.Equal(t, 401, s.trigger(t, secret))
+}
+
+// TestPageCopies: what is copied is the key, and the command.
+func TestPageCopies(t *testing.T) {
+	s := newSite(t)
+	w := newTab(t, newBrowser(t), s.base, fullKey, look{})
+	for _, what := range []string{"secret", "try"} {
+		w.open("/new")
+		w.follow("form .primary")
+		want := w.text("#" + what)
+		w.click("[data-copy=" + what + "]")
+		require.Eventually(t, func() bool { return w.text("#copied") == "Copied." }, waitTime, tick)
+		w.open("")
+		w.click("#q")
+		w.press("v", func(p *input.DispatchKeyEventParams) {
+			p.Modifiers, p.Commands = int64(chromedp.ModifierCtrl), []string{"paste"}
+		})
+		require.Equal(t, want, eval[string](w, "document.getElementById('q').value"))
+	}
+}
+
+// TestPageOverPlainHTTP: where browsers send no Sec-Fetch-Site, forms still work,
+// and still do not from elsewhere.
+func TestPageOverPlainHTTP(t *testing.T) {
+	s := newSite(t)
+	base := strings.Replace(s.base, "127.0.0.1", "intranet.test", 1)
+	w := newTab(t, newBrowser(t), base, fullKey, look{})
+	require.False(t, eval[bool](w, "isSecureContext"))
+	w.open("/new")
+	w.fill("#name", "made over plain HTTP")
+	w.follow("form .primary")
+	require.Contains(t, w.text("#try"), base)
+	w.click("[data-copy=secret]")
+	require.Eventually(t, func() bool { return w.text("#copied") == "Copied." }, waitTime, tick)
+	w.open("")
+	require.Contains(t, w.text("table"), "made over plain HTTP")
+}
+
+// TestPageTimes: they are the reader's own, and UTC on hover.
+func TestPageTimes(t *testing.T) {
+	s := newSite(t)
+	expires := time.Date(2999, 1, 31, 20, 30, 0, 0, time.UTC)
+	key := s.issue(t, apikey.KeySpec{Name: "timed", ExpiresAt: expires}, "timed-3F7hA0")
+	w := newTab(t, newBrowser(t), s.base, fullKey, look{zone: "Asia/Kolkata"})
+	require.Equal(t, "Feb 1, 2999, 2:00 AM", eval[string](w, "document.querySelector('[data-label=Expires] time').textContent.replace(/\\s/g, ' ')"))
+	require.Equal(t, "2999-01-31 20:30:00 UTC", eval[string](w, "document.querySelector('[data-label=Expires] time').title"))
+	w.open("/keys/" + key.ID)
+	require.Equal(t, "2999-01-31T20:30", eval[string](w, "document.getElementById('expires').value"))
+	require.Contains(t, w.text("#expires + .hint"), "Feb 1, 2999")
+}
+
+// TestPageTextStaysText: nothing that anybody has typed or sent becomes part of a
+// page. The tab fails on scripts that run, and on those that the policy stops.
+func TestPageTextStaysText(t *testing.T) {
+	s := newSite(t)
+	const evil = `"'></td></textarea><script>throw 1</script><img src=x onerror="throw 2"><style>*{display:none}</style>`
+	key, secret, err := s.auth.Issue(t.Context(), apikey.KeySpec{
+		Name: evil, Description: evil, Subject: evil, Permissions: []apikey.Permission{apikey.JobsTrigger},
+		Logging: apikey.LogBoth, Metadata: map[string]string{evil: evil},
+	})
+	require.NoError(t, err)
+	ask := with(secret.Reveal())
+	ask.kind, ask.body = "text/html", evil
+	require.Equal(t, 200, ask.do(t, s.base+"/api/jobs/trigger?x=%3Cscript%3Ethrow%203%3C/script%3E").status)
+	s.waitForLog(t, key.ID, 200)
+	entries, _, err := s.auth.AccessLog(t.Context(), apikey.LogQuery{KeyID: key.ID, Status: 200})
+	require.NoError(t, err)
+
+	w := newTab(t, newBrowser(t), s.base, fullKey, look{})
+	path := "/keys/" + key.ID
+	for _, at := range []string{"", path, path + "/rotate", path + "/delete", "/logs", "/logs?keyId=" + key.ID, "/logs/" + entries[0].ID} {
+		w.open(at)
+		require.Contains(t, w.text("main"), "onerror=", at)
+		require.Zero(t, eval[int](w, "document.querySelectorAll('main script, main img, style').length"), at)
+	}
+	w.open("/logs/" + entries[0].ID)
+	require.Equal(t, evil, eval[string](w, "document.querySelector('pre').textContent"))
+	w.open(path)
+	require.Equal(t, evil, eval[string](w, "document.getElementById('name').value"))
+	w.follow("form[aria-label='Edit this key'] .primary")
+	saved, err := s.auth.Key(t.Context(), key.ID)
+	require.NoError(t, err)
+	require.Equal(t, key.Spec(), saved.Spec(), "saving what the form shows changes nothing")
+}
