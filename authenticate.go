@@ -108,7 +108,8 @@ func (c *core) find(ctx context.Context, digest Digest, now time.Time) (*Key, *C
 	if err != nil {
 		return nil, nil, err
 	}
-	return key, key.credential(digest), nil
+	credential := key.credential(digest)
+	return key, credential, nil
 }
 
 // load asks the store, trusting it no further than it keeps its contract.

@@ -170,7 +170,7 @@ func (c *cache) watch(ctx context.Context, feed ChangeFeed, alarm *alarm) {
 		if ctx.Err() != nil {
 			return
 		}
-		alarm.raise("the change feed broke and is taken up again; until then changes made elsewhere take up to the cache's TTL",
+		alarm.raise("the change feed broke and is taken up again; until then other nodes' changes take up to the cache's TTL",
 			"error", err)
 		if time.Since(began) > most {
 			pause = first

@@ -465,7 +465,7 @@ func TestFeedIsTakenUpAgain(t *testing.T) {
 // TestFlood: a hundred thousand texts that are no keys.
 func TestFlood(t *testing.T) {
 	store := newRemote()
-	auth := node(t, store, CacheOptions{MaxKeys: 1000})
+	auth := node(t, store, CacheOptions{MaxKeys: 1000, TTL: time.Hour})
 	require.Eventually(t, func() bool { return auth.cache.changes.all.Load() > 0 }, 5*time.Second, time.Millisecond,
 		"the feed is up, and makes nothing be asked for again")
 	require.NoError(t, store.MemoryStore.Create(t.Context(), &Key{

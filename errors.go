@@ -131,8 +131,6 @@ type failure struct {
 	plain   int // its place among plainFailures, counted from 1; 0: it is none
 }
 
-func (f *failure) Error() string { return f.reason.Error() }
-
 // plainFailures are those of which there is no more to say than their reason. They
 // and the Errors made of them are made once: refusing is to cost less than serving.
 var plainFailures []*failure

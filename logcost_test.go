@@ -94,7 +94,11 @@ func TestLargeTransfers(t *testing.T) {
 			time.Sleep(time.Millisecond)
 		}
 		require.NoError(t, auth.FlushLog(t.Context()))
-		assert.Zero(t, auth.LogStats().Dropped)
+		stats := auth.LogStats()
+		assert.Equal(t, stats.Accepted, stats.Stored+stats.Dropped)
+		if clients <= 600 { // more, if they end all at once, need more than LogOptions.MaxBytes
+			assert.Zero(t, stats.Dropped)
+		}
 	}
 	// Two buffers for each request, and again as much for the entries made of them;
 	// and by how much the collector may be late.

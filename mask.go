@@ -77,10 +77,8 @@ func (m *masker) short(text string, places []Source, keys []string, limit int, f
 // body masks what was captured of a body, and returns up to limit bytes of it.
 // Captured holds up to bodySlack bytes more, if the body was that long.
 func (m *masker) body(captured []byte, mediaType string, places []Source, keys []string, limit int) string {
-	for _, key := range keys {
-		if shortKey(key) {
-			return redacted
-		}
+	if slices.ContainsFunc(keys, shortKey) {
+		return redacted
 	}
 	text := string(captured)
 	h := hunt{names: m.names, places: places, keys: keys, cut: len(text) > limit}

@@ -87,7 +87,7 @@ var spellings = map[string]func(string) string{
 func readings(text string) []string {
 	all := []string{text}
 	for range 3 {
-		for _, t := range all[:len(all):len(all)] {
+		for _, t := range slices.Clip(all) {
 			if u, err := url.QueryUnescape(t); err == nil {
 				all = append(all, u)
 			}

@@ -132,7 +132,7 @@ func (h *hunt) findNamed(text string) {
 // stands in quotes.
 func nameBefore(text string, at int) (name string, quoted bool) {
 	end := at
-	for end > 0 && (text[end-1] == ' ' || text[end-1] == '\t' || text[end-1] == '\n' || text[end-1] == '\r') && at-end < 16 {
+	for end > 0 && strings.IndexByte(" \t\r\n", text[end-1]) >= 0 && at-end < 16 {
 		end--
 	}
 	if end > 0 && text[end-1] == '"' {

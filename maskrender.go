@@ -117,7 +117,7 @@ func spell(r rune, size int, first byte) string {
 
 // isInert reports whether a text may stay as it is.
 func isInert(text string, body bool) bool {
-	for i := 0; i < len(text); i++ {
+	for i := range len(text) {
 		if c := text[i]; (c < ' ' || c >= 0x7f) && (!body || c != '\n' && c != '\t') {
 			return false
 		}

@@ -119,7 +119,8 @@ func setDefault[T comparable](field *T, value T) {
 // validate reports every mistake in options that withDefaults has filled in.
 func (o *Options) validate() error {
 	errs := []error{
-		o.Cache.validate(), o.Log.validate(), o.Catalog.validate(), validateSources(o.Sources), validatePrefix(o.Prefix), validateRealm(o.Realm),
+		o.Catalog.validate(), validateSources(o.Sources), validatePrefix(o.Prefix), validateRealm(o.Realm),
+		o.Cache.validate(), o.Log.validate(),
 	}
 	if len(o.Catalog) == 0 {
 		errs = append(errs, errors.New("apikey: an empty Catalog; nil stands for Otter's"))

@@ -29,6 +29,7 @@ type fixture struct {
 	store *apikey.MemoryStore
 	auth  *apikey.Authority
 	base  string
+	host  string // of the server with the API
 }
 
 func newFixture(t *testing.T) *fixture {
@@ -56,7 +57,7 @@ func newFixture(t *testing.T) *fixture {
 	})
 	server := httptest.NewServer(r)
 	t.Cleanup(server.Close)
-	f.base = server.URL + "/deep/keys"
+	f.host, f.base = server.URL, server.URL+"/deep/keys"
 	return f
 }
 

@@ -17,6 +17,7 @@ var assetFiles embed.FS
 type assets map[string]asset
 
 type asset struct {
+	name string // in the directory
 	kind string
 	data []byte
 }
@@ -41,16 +42,15 @@ func loadAssets() (assets, error) {
 		sum := sha256.Sum256(data)
 		extension := path.Ext(file.Name())
 		name := strings.TrimSuffix(file.Name(), extension) + "-" + hex.EncodeToString(sum[:6]) + extension
-		loaded["assets/"+name] = asset{assetKinds[extension], data}
+		loaded["assets/"+name] = asset{file.Name(), assetKinds[extension], data}
 	}
 	return loaded, nil
 }
 
-// named returns the path, from the prefix on, of the file of that name and
-// extension.
-func (a assets) named(name, extension string) string {
-	for served := range a {
-		if strings.HasPrefix(served, "assets/"+name+"-") && path.Ext(served) == extension {
+// named returns the path, from the prefix on, of the file of that name.
+func (a assets) named(name string) string {
+	for served, file := range a {
+		if file.name == name {
 			return served
 		}
 	}

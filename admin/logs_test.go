@@ -19,11 +19,11 @@ import (
 )
 
 // job asks for the fixture's own route, and returns the status.
-func (f *fixture) job(key, id, body string) int {
+func (f *fixture) job(key, id, body string) int { return f.jobAt(key, "/jobs/"+id, body) }
+
+func (f *fixture) jobAt(key, path, body string) int {
 	f.t.Helper()
-	at := *f
-	at.base = strings.TrimSuffix(f.base, "/deep/keys")
-	req, err := http.NewRequest("POST", at.base+"/jobs/"+id, strings.NewReader(body))
+	req, err := http.NewRequest("POST", f.host+path, strings.NewReader(body))
 	require.NoError(f.t, err)
 	req.Header.Set("X-ApiKey", key)
 	req.Header.Set("Content-Type", "text/plain")

@@ -14,6 +14,7 @@ import (
 type page struct {
 	office
 	assets    assets
+	files     struct{ style, script, icon string } // the assets' paths
 	templates map[string]*template.Template
 	groups    []permissionGroup
 	log       bool // there is a log to link to
@@ -41,6 +42,8 @@ func NewPage(auth *apikey.Authority, authorize Authorizer, opts *Options) (http.
 	if p.assets, err = loadAssets(); err != nil {
 		return nil, err
 	}
+	p.files.style, p.files.script = p.assets.named("style.css"), p.assets.named("page.js")
+	p.files.icon = p.assets.named("icon.svg")
 	if p.templates, err = parseTemplates(); err != nil {
 		return nil, err
 	}

@@ -525,6 +525,9 @@ func TestPageIsRecorded(t *testing.T) {
 
 // TestPageManyKeys: a hundred thousand keys are no more trouble than a hundred.
 func TestPageManyKeys(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it makes 100,000 keys")
+	}
 	f := newPageFixture(t)
 	const n = 100_000
 	for i := range n {
@@ -552,7 +555,7 @@ func TestPageManyKeys(t *testing.T) {
 	require.Contains(t, f.ask("full", "", nil).page.text(), "Of the newest 1,000 keys.")
 	seen := 0
 	path := ""
-	for pages := 0; pages < 5; pages++ {
+	for range 5 {
 		got := f.ask("full", path, nil)
 		seen += len(got.page.one(t, "tbody").all("tr"))
 		path = "/" + got.page.one(t, "a", "rel", "next").attrs["href"]

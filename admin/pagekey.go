@@ -154,4 +154,5 @@ func (p *page) switchKey(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-const lookAgain = "Somebody has changed this key since you opened the page, so nothing was done. Look at it again first."
+const lookAgain = "Somebody has changed this key since you opened the page, so nothing was done. " +
+	"Look at it again first."

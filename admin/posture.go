@@ -30,7 +30,8 @@ type check struct {
 
 var checks = []check{
 	{
-		"weak", "Keys with a text that can be guessed", "1 key has a text that can be guessed", "%s keys have a text that can be guessed",
+		"weak", "Keys with a text that can be guessed",
+		"1 key has a text that can be guessed", "%s keys have a text that can be guessed",
 		true, (*apikey.Key).Weak,
 	},
 	{

@@ -104,7 +104,7 @@ func milliseconds(d time.Duration) string {
 // show answers with a page.
 func (p *page) show(w http.ResponseWriter, r *http.Request, status int, name string, v view) {
 	v.Base = placeOf(r.Context()).base
-	v.Style, v.Script, v.Icon = p.assets.named("style", ".css"), p.assets.named("page", ".js"), p.assets.named("icon", ".svg")
+	v.Style, v.Script, v.Icon = p.files.style, p.files.script, p.files.icon
 	if actor, ok := apikey.ActorFromContext(r.Context()); ok {
 		v.Actor = cmp.Or(actor.Name, actor.ID)
 		v.KeysTab = p.holds(actor, apikey.KeysManage)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -25,10 +26,14 @@ const (
 // An ID that is not of the form of an [apikey.Authority]'s is an error, and
 // nothing is kept then.
 func (l *Log) WriteLog(ctx context.Context, entries []apikey.LogEntry) error {
-	if err := l.writeLog(ctx, entries); err != nil {
-		return fmt.Errorf("sqlstore: writing the log: %w", err)
+	err := l.writeLog(ctx, entries)
+	if err == nil {
+		return nil
 	}
-	return nil
+	if ended := ctx.Err(); ended != nil && !errors.Is(err, ended) {
+		err = fmt.Errorf("%w: %w", ended, err) // a transaction that is undone beneath a statement says what it sees
+	}
+	return fmt.Errorf("sqlstore: writing the log: %w", err)
 }
 
 func (l *Log) writeLog(ctx context.Context, entries []apikey.LogEntry) error {

@@ -146,6 +146,10 @@ try it:
 
   curl -H 'X-ApiKey: %s' %s/api/json/Servers_GetServers
 
+manage keys, as user api with that key as password:
+
+  %s/administration/api-keys
+
 `
 
 // bootstrap makes the first key of an empty store, and tells how to use it.
@@ -165,7 +169,7 @@ func bootstrap(ctx context.Context, auth *apikey.Authority, text, base string, o
 	case text != "":
 		fmt.Fprintln(output, "made the first key, with full control, of the text given")
 	default:
-		fmt.Fprintf(output, firstKeyText, secret.Reveal(), secret.Reveal(), base)
+		fmt.Fprintf(output, firstKeyText, secret.Reveal(), secret.Reveal(), base, base)
 	}
 	return nil
 }

@@ -19,10 +19,15 @@ func newHandler(auth *apikey.Authority, style apikey.ErrorHandler, d *domain.Ott
 	if err != nil {
 		return nil, err
 	}
+	page, err := admin.NewPage(auth, admin.ByKey(auth), nil)
+	if err != nil {
+		return nil, err
+	}
 	otter := auth.With(apikey.Overrides{Errors: style})
 
 	r := chi.NewRouter()
 	r.Get("/health", health)
+	r.Mount("/administration/api-keys", page)
 	r.Route("/api", func(r chi.Router) {
 		r.Mount("/api-keys", keys)
 		r.Route("/jobs", jobs(otter, d))

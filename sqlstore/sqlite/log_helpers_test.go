@@ -5,6 +5,7 @@ import (
 	"encoding/base32"
 	"encoding/binary"
 	"fmt"
+	"os"
 	"slices"
 	"testing"
 	"time"
@@ -32,9 +33,17 @@ func entryID(at time.Time, n int) string {
 	return idEncoding.EncodeToString(id[:])
 }
 
-// recently is when the tests' entries begin: retention must not take them for
-// old.
-var recently = time.Now().UTC().Add(-time.Hour).Truncate(time.Millisecond)
+// recently is when the tests' entries begin, in the processes that they start
+// too: retention must not take them for old.
+var recently = func() time.Time {
+	const name = "SQLITE_TEST_RECENTLY"
+	if at, err := time.Parse(time.RFC3339Nano, os.Getenv(name)); err == nil {
+		return at
+	}
+	at := time.Now().UTC().Add(-time.Hour).Truncate(time.Millisecond)
+	_ = os.Setenv(name, at.Format(time.RFC3339Nano))
+	return at
+}()
 
 // newEntry returns the nth entry, a millisecond behind the one before.
 func newEntry(n int) apikey.LogEntry {

@@ -25,6 +25,7 @@ var roles = map[string]func(ctx context.Context, path, name string) error{
 	"create":  createRole,
 	"lock":    lockRole,
 	"migrate": migrateRole,
+	"log":     logRole,
 }
 
 func TestMain(m *testing.M) {

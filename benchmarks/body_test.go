@@ -1,0 +1,277 @@
+package benchmarks
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/tidwall/gjson"
+	"github.com/valyala/fastjson"
+
+	"github.com/seed-be062aaa/apikey"
+	"github.com/seed-be062aaa/apikey/benchmarks/internal/peers"
+)
+
+// bodySizes are in bytes, and bodyPlaces where in a body the key stands.
+var (
+	bodySizes = []struct {
+		name  string
+		bytes int
+	}{{"200B", 200}, {"10kB", 10_000}, {"1MB", 1_000_000}}
+	bodyPlaces = []string{"first", "last", "absent"}
+)
+
+// eachBody runs a benchmark for each size, and each place of the key.
+func eachBody(b *testing.B, render func(parts []string, place, text string) string, part func(*rand.Rand) string,
+	subjects func(b *testing.B, body []byte, present bool) []subject,
+) {
+	b.Helper()
+	for _, size := range bodySizes {
+		for _, place := range bodyPlaces {
+			b.Run("size="+size.name+"/key="+place, func(b *testing.B) {
+				body := []byte(render(partsOf(size.bytes, part), place, peers.Text(1)))
+				inOrder(b, 1, subjects(b, body, place != "absent")...)
+			})
+		}
+	}
+}
+
+// partsOf returns as many parts as make a body of that size.
+func partsOf(size int, part func(*rand.Rand) string) (parts []string) {
+	r := rand.New(rand.NewPCG(1, 3))
+	for size -= 70; size > 0; { // less what the key takes
+		next := part(r)
+		parts = append(parts, next)
+		size -= len(next) + 1
+	}
+	return parts
+}
+
+func placed(parts []string, place, key string) []string {
+	switch place {
+	case "first":
+		return append([]string{key}, parts...)
+	case "last":
+		return append(parts, key)
+	}
+	return parts
+}
+
+// posted serves POST requests with the body, and in the header the key, if any.
+func posted(h http.Handler, contentType string, body []byte, key ...string) caller {
+	return func(int) func() {
+		r, w := newRequest(http.MethodPost), &discard{header: http.Header{}}
+		r.Header.Set("Content-Type", contentType)
+		if len(key) > 0 {
+			r.Header["X-Apikey"] = key
+		}
+		r.ContentLength = int64(len(body))
+		reader := bytes.NewReader(body)
+		closer := io.NopCloser(reader)
+		return func() {
+			reader.Reset(body)
+			r.Body, r.Form, r.PostForm = closer, nil, nil
+			clear(w.header)
+			h.ServeHTTP(w, r)
+		}
+	}
+}
+
+// checked is the library's decision on a request with a key in its body, or none.
+func checked(b *testing.B, present bool) http.Handler {
+	b.Helper()
+	auth := newAuthority(b, keysOf(b, 1_000).store, kept())
+	need := apikey.AllOf(peers.Need)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, err := auth.Check(w, r, need)
+		if present && err != nil || !present && !errors.Is(err, apikey.ErrNoKey) {
+			panic(fmt.Sprint("the key's presence is ", present, ": ", err))
+		}
+	})
+}
+
+// readAll reads a body of declared length, as quickly as that can be done.
+func readAll(r *http.Request) []byte {
+	data := make([]byte, r.ContentLength)
+	if _, err := io.ReadFull(r.Body, data); err != nil {
+		panic(err)
+	}
+	return data
+}
+
+// found is a handler that reads the body and looks for a key by itself.
+func found(keys peers.Keys, present bool, find func(body []byte) string) http.Handler {
+	return http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if text := find(readAll(r)); (keys.Find(text, peers.Need) != nil) != present {
+			panic(fmt.Sprintf("found %q", text))
+		}
+	})
+}
+
+// BenchmarkForm is the decision on a request with a key in its form. "scan" reads
+// to the declared size and looks at each pair; "parse" is ParseForm.
+func BenchmarkForm(b *testing.B) {
+	const contentType = "application/x-www-form-urlencoded"
+	set := keysOf(b, 1_000)
+	render := func(parts []string, place, text string) string {
+		return strings.Join(placed(parts, place, "key="+text), "&")
+	}
+	part := func(r *rand.Rand) string { // fewer than 10,000 in all, more than which Go refuses to parse
+		return fmt.Sprintf("field%d=some+value%%20%s", r.IntN(1000), strings.Repeat("x", r.IntN(300)))
+	}
+	eachBody(b, render, part, func(b *testing.B, body []byte, present bool) []subject {
+		all := []subject{
+			{impl: "kept", call: posted(checked(b, present), contentType, body)},
+			{impl: "scan", call: posted(found(set.keys, present, scanForm), contentType, body)},
+			{impl: "parse", call: posted(parsed(set.keys, present), contentType, body)},
+		}
+		if present {
+			all = append(
+				all,
+				subject{impl: "echo5", call: posted(peers.Echo5(set.keys, peers.Form, "").HTTP, contentType, body)},
+				subject{impl: "echo4", call: posted(peers.Echo4(set.keys, peers.Form, "").HTTP, contentType, body)},
+			)
+		}
+		return all
+	})
+}
+
+func parsed(keys peers.Keys, present bool) http.Handler {
+	return http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if err := r.ParseForm(); err != nil {
+			panic(err)
+		}
+		if (keys.Find(r.PostForm.Get("key"), peers.Need) != nil) != present {
+			panic(fmt.Sprint("the key's presence is ", present))
+		}
+	})
+}
+
+// scanForm is what one would write by hand.
+func scanForm(body []byte) string {
+	for len(body) > 0 {
+		pair := body
+		if end := bytes.IndexByte(body, '&'); end >= 0 {
+			pair, body = body[:end], body[end+1:]
+		} else {
+			body = nil
+		}
+		if text, ok := bytes.CutPrefix(pair, []byte("key=")); ok {
+			return string(text)
+		}
+	}
+	return ""
+}
+
+// BenchmarkJSON is the decision on a request with a key in its JSON. The others
+// read the body to its declared size, and then:
+//
+//   - jsontext reads all, strictly: UTF-8, no duplicate names
+//   - jsontext-lax reads all, but for those two
+//   - gjson is Valid and Get
+//   - fastjson parses all
+//   - encoding-json decodes into a struct of one field
+func BenchmarkJSON(b *testing.B) {
+	set := keysOf(b, 1_000)
+	render := func(parts []string, place, text string) string {
+		return "{" + strings.Join(placed(parts, place, `"API_Key":"`+text+`"`), ",") + "}"
+	}
+	count := 0
+	part := func(r *rand.Rand) string { count++; return mixedMember(r, count) }
+	eachBody(b, render, part, func(b *testing.B, body []byte, present bool) []subject {
+		all := []subject{{impl: "kept", call: posted(checked(b, present), "application/json", body)}}
+		for impl, find := range jsonFinders() {
+			all = append(all, subject{impl: impl, call: posted(found(set.keys, present, find), "application/json", body)})
+		}
+		return all
+	})
+}
+
+// mixedMember returns a member as APIs have them: numbers, short and long texts,
+// nested values, some beyond ASCII, some escapes.
+func mixedMember(r *rand.Rand, n int) string {
+	switch r.IntN(6) {
+	case 0:
+		return fmt.Sprintf(`"count_%d": %d`, n, r.IntN(1e9))
+	case 1:
+		return fmt.Sprintf(`"ratio_%d": %g`, n, r.Float64())
+	case 2:
+		return fmt.Sprintf(`"host_%d": "server-%d.example.org"`, n, r.IntN(1000))
+	case 3:
+		return fmt.Sprintf(`"description_%d": "%s"`, n, strings.Repeat("some words of prose, ", 1+r.IntN(8)))
+	case 4:
+		return fmt.Sprintf(`"roles_%d": [{"name": "web\n%d", "active": true}, {"name": "Datenbänke", "active": null}]`, n, n)
+	default:
+		return fmt.Sprintf(`"flag_%d": %t`, n, n%2 == 0)
+	}
+}
+
+func jsonFinders() map[string]func(body []byte) string {
+	var parsers fastjson.ParserPool
+	return map[string]func([]byte) string{
+		"jsontext":     func(body []byte) string { return textFind(body) },
+		"jsontext-lax": func(body []byte) string { return textFind(body, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)) },
+		"gjson": func(body []byte) string {
+			if !gjson.ValidBytes(body) {
+				return ""
+			}
+			return gjson.GetBytes(body, "API_Key").String()
+		},
+		"fastjson": func(body []byte) string {
+			p := parsers.Get()
+			defer parsers.Put(p)
+			v, err := p.ParseBytes(body)
+			if err != nil {
+				return ""
+			}
+			return string(v.GetStringBytes("API_Key"))
+		},
+		"encoding-json": func(body []byte) string {
+			var v struct {
+				Key string `json:"API_Key"`
+			}
+			if json.Unmarshal(body, &v) != nil {
+				return ""
+			}
+			return v.Key
+		},
+	}
+}
+
+// textFind reads to the end of the body, skipping the values of all other members.
+func textFind(body []byte, opts ...jsontext.Options) (key string) {
+	d := jsontext.NewDecoder(bytes.NewBuffer(body), opts...)
+	if token, err := d.ReadToken(); err != nil || token.Kind() != '{' {
+		return ""
+	}
+	for d.PeekKind() == '"' {
+		name, err := d.ReadToken()
+		if err != nil {
+			return ""
+		}
+		if name.String() != "API_Key" {
+			err = d.SkipValue()
+		} else if value, readErr := d.ReadToken(); readErr == nil {
+			key = value.String()
+		} else {
+			err = readErr
+		}
+		if err != nil {
+			return ""
+		}
+	}
+	if _, err := d.ReadToken(); err != nil {
+		return ""
+	}
+	if _, err := d.ReadToken(); !errors.Is(err, io.EOF) {
+		return ""
+	}
+	return key
+}

@@ -1,0 +1,252 @@
+package benchmarks
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"github.com/seed-be062aaa/apikey"
+	"github.com/seed-be062aaa/apikey/benchmarks/internal/peers"
+)
+
+// A caller makes a function that serves one request after another, beginning with
+// the nth. Each goroutine has one of its own.
+type caller func(n int) func()
+
+// A subject is one implementation of what a benchmark measures.
+type subject struct {
+	impl string
+	call caller
+	// auth is set where requests are recorded, and round then is how many may come
+	// before the recorder is given time to catch up.
+	auth  *apikey.Authority
+	round int
+}
+
+// inOrder runs the subjects in another order each time, so that what one leaves
+// behind (garbage, a warm or throttled processor) is not always the same one's.
+func inOrder(b *testing.B, workers int, subjects ...subject) {
+	b.Helper()
+	rand.Shuffle(len(subjects), func(i, j int) { subjects[i], subjects[j] = subjects[j], subjects[i] })
+	for _, s := range subjects {
+		b.Run("impl="+s.impl, func(b *testing.B) { s.run(b, workers) })
+	}
+}
+
+// inModes runs the subjects one request at a time, and on all processors.
+func inModes(b *testing.B, subjects ...subject) {
+	b.Helper()
+	b.Run("mode=serial", func(b *testing.B) { inOrder(b, 1, subjects...) })
+	b.Run("mode=parallel", func(b *testing.B) { inOrder(b, runtime.GOMAXPROCS(0), subjects...) })
+}
+
+// run serves b.N requests from that many goroutines. A queue that is full makes
+// requests look faster than they are, so what is recorded is served in rounds that
+// the queue can hold, and the clock stands still while it empties. The recorder
+// works on in the meantime all the same, and takes its share of the processors.
+func (s *subject) run(b *testing.B, workers int) {
+	b.Helper()
+	b.ReportAllocs()
+	calls := make([]func(), workers)
+	for i := range calls {
+		calls[i] = s.call(i * 7919)
+	}
+	round := b.N
+	if s.auth != nil {
+		round = s.round
+		dropped := s.auth.LogStats().Dropped
+		defer func() { b.ReportMetric(float64(s.auth.LogStats().Dropped-dropped), "drops") }()
+	}
+	cpu := cpuTime()
+	b.ResetTimer()
+	for left := b.N; left > 0; left -= round {
+		share(min(left, round), calls)
+		if s.auth != nil {
+			b.StopTimer()
+			settle(s.auth)
+			b.StartTimer()
+		}
+	}
+	b.StopTimer()
+	b.ReportMetric(float64(cpuTime()-cpu)/float64(b.N), "cpu-ns/op")
+}
+
+// share makes n calls, each goroutine taking a few at a time.
+func share(n int, calls []func()) {
+	if len(calls) == 1 {
+		for range n {
+			calls[0]()
+		}
+		return
+	}
+	const few = 32
+	var taken atomic.Int64
+	var group sync.WaitGroup
+	for _, call := range calls {
+		group.Go(func() {
+			for {
+				from := taken.Add(few) - few
+				if from >= int64(n) {
+					return
+				}
+				for range min(few, int64(n)-from) {
+					call()
+				}
+			}
+		})
+	}
+	group.Wait()
+}
+
+// settle waits until the recorder has little left to write. It writes at once
+// where 500 entries wait, so that waiting for the rest would take longer.
+func settle(auth *apikey.Authority) {
+	for auth.LogStats().Waiting >= 500 {
+		time.Sleep(20 * time.Microsecond)
+	}
+}
+
+// recorded returns a subject that records, whose requests hold no bodies.
+func recorded(impl string, auth *apikey.Authority, call caller) subject {
+	return subject{impl, call, auth, 4096}
+}
+
+// discard is a ResponseWriter whose cost is that of its header map.
+type discard struct {
+	header  http.Header
+	refused bool // requests are to be refused
+}
+
+func (d *discard) Header() http.Header         { return d.header }
+func (d *discard) Write(p []byte) (int, error) { return len(p), nil }
+
+func (d *discard) WriteHeader(status int) {
+	if (status >= http.StatusBadRequest) != d.refused {
+		panic(fmt.Sprint("answered ", status))
+	}
+}
+
+// newRequest returns a request with five headers, as browsers and command line
+// clients send, beside which there is room for the key.
+func newRequest(method string) *http.Request {
+	r, err := http.NewRequest(method, "http://host"+peers.Path+"?token=1", http.NoBody)
+	if err != nil {
+		panic(err)
+	}
+	r.RequestURI, r.RemoteAddr = r.URL.RequestURI(), "192.0.2.1:40312"
+	for _, name := range otherHeaders {
+		r.Header.Set(name, "some value")
+	}
+	return r
+}
+
+var otherHeaders = []string{"Accept", "Accept-Encoding", "User-Agent", "X-Request-Id", "Traceparent"}
+
+// byHeader serves requests with these texts in the header of that name, one after
+// another.
+func byHeader(h http.Handler, name string, probes []string, refused bool) caller {
+	return func(n int) func() {
+		return inHeader(h, newRequest(http.MethodGet), name, probes, n, refused)
+	}
+}
+
+func inHeader(h http.Handler, r *http.Request, name string, probes []string, n int, refused bool) func() {
+	w := &discard{http.Header{}, refused}
+	value := make([]string, 1)
+	r.Header[http.CanonicalHeaderKey(name)] = value
+	return func() {
+		value[0] = probes[n%len(probes)]
+		n++
+		clear(w.header)
+		h.ServeHTTP(w, r)
+	}
+}
+
+// byQuery serves requests with these texts in the query.
+func byQuery(h http.Handler, probes []string) caller {
+	queries := make([]string, len(probes))
+	for i, text := range probes {
+		queries[i] = "token=1&key=" + text
+	}
+	return func(n int) func() {
+		r, w := newRequest(http.MethodGet), &discard{header: http.Header{}}
+		return func() {
+			r.URL.RawQuery = queries[n%len(queries)]
+			n++
+			clear(w.header)
+			h.ServeHTTP(w, r)
+		}
+	}
+}
+
+// byFast serves requests of fasthttp, whose context servers use again and again.
+func byFast(h fasthttp.RequestHandler, place peers.Place, probes []string, refused bool) caller {
+	return func(n int) func() {
+		ctx := &fasthttp.RequestCtx{}
+		ctx.Request.SetRequestURI("http://host" + peers.Path + "?token=1")
+		for _, name := range otherHeaders {
+			ctx.Request.Header.Set(name, "some value")
+		}
+		present := fastPresenter(ctx, place, probes)
+		return func() {
+			present(n % len(probes))
+			n++
+			ctx.Response.Reset()
+			ctx.ResetUserValues()
+			h(ctx)
+			if (ctx.Response.StatusCode() >= http.StatusBadRequest) != refused {
+				panic(fmt.Sprint("answered ", ctx.Response.StatusCode()))
+			}
+		}
+	}
+}
+
+// fastPresenter returns a function that puts the ith text into the request.
+func fastPresenter(ctx *fasthttp.RequestCtx, place peers.Place, probes []string) func(i int) {
+	name, values := []byte("X-Apikey"), make([][]byte, len(probes))
+	for i, text := range probes {
+		values[i] = []byte(text)
+		if place == peers.Query {
+			values[i] = []byte("token=1&key=" + text)
+		}
+	}
+	if place == peers.Query {
+		return func(i int) { ctx.URI().SetQueryStringBytes(values[i]) }
+	}
+	return func(i int) { ctx.Request.Header.SetCanonical(name, values[i]) }
+}
+
+// peerSubjects returns each peer with its check and, where alone is set, without.
+func peerSubjects(keys peers.Keys, place peers.Place, probes []string, refused, alone bool) []subject {
+	var all []subject
+	add := func(impl string, h peers.Handler, token string, refused bool) {
+		call := byFast(h.Fast, place, probes, refused)
+		switch {
+		case h.HTTP == nil:
+		case token != "":
+			call = byHeader(h.HTTP, "Authorization", []string{token}, refused)
+		case place == peers.Query:
+			call = byQuery(h.HTTP, probes)
+		default:
+			call = byHeader(h.HTTP, "X-ApiKey", probes, refused)
+		}
+		all = append(all, subject{impl: impl, call: call})
+	}
+	for _, s := range peers.Servers(keys, place, "") {
+		if refused && s.Token != "" {
+			s.Token = "Bearer " + probes[0] // no token at all, and so refused
+		}
+		add(s.Name, s.Keyed, s.Token, refused)
+		if alone {
+			add(s.Name+"-router", s.Router, s.Token, false)
+		}
+	}
+	return all
+}

@@ -1,0 +1,77 @@
+package sqlite
+
+import (
+	"database/sql"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"modernc.org/sqlite"
+
+	"github.com/seed-be062aaa/apikey"
+	"github.com/seed-be062aaa/apikey/sqlstore"
+)
+
+// Nothing that a log does looks at all rows, or sorts them.
+func TestLogStatementsUseIndexes(t *testing.T) {
+	connector, err := sqlite.NewConnector(filepath.Join(t.TempDir(), "log.db") + "?_pragma=journal_mode(WAL)&_pragma=busy_timeout(30000)")
+	require.NoError(t, err)
+	watched := &spy{Connector: connector}
+	db := sql.OpenDB(watched)
+	closeAfter(t, db)
+	log, err := NewLog(t.Context(), db, &sqlstore.LogOptions{MaxBytes: 1000})
+	require.NoError(t, err)
+	closeAfter(t, log)
+	entries := withBodies(newEntries(0, 50), "a request", "a response")
+	for i := range entries {
+		entries[i].Status = 200 + i%2
+	}
+	for range 2 { // the second time, the IDs are there
+		require.NoError(t, log.WriteLog(t.Context(), entries))
+	}
+	for _, q := range []apikey.LogQuery{
+		{}, {ID: entries[3].ID, Bodies: true}, {KeyID: entries[3].KeyID}, {Status: 201}, {Path: "/api", From: recently},
+		{KeyID: entries[3].KeyID, Status: 201, Path: entries[3].Path}, {Method: "PURGE"}, {Path: "/api/infrastructure/servers/nowhere"},
+	} {
+		q.Limit = 10
+		_, _, err := log.ReadLog(t.Context(), q)
+		require.NoError(t, err)
+	}
+	require.NoError(t, log.Trim(t.Context()))
+
+	plans := map[string]string{}
+	for _, statement := range watched.statements {
+		if !strings.Contains(statement, "apikey_log") || strings.Contains(statement, "CREATE") || strings.Contains(statement, "schema") {
+			continue
+		}
+		plans[statement] = explain(t, db, statement)
+		assert.NotContains(t, plans[statement], "TEMP B-TREE", statement)
+		if !strings.Contains(statement, "apikey_log_size") && !strings.Contains(statement, "ORDER BY id LIMIT") {
+			assert.NotContains(t, plans[statement], "SCAN apikey", statement)
+			assert.NotContains(t, plans[statement], "SCAN l", statement)
+		}
+	}
+	requirePlan := func(part, plan string) {
+		t.Helper()
+		for statement, got := range plans {
+			if strings.Contains(statement, part) {
+				assert.Contains(t, got, plan, statement)
+				return
+			}
+		}
+		t.Errorf("no statement has %q", part)
+	}
+	const entry, body = "SEARCH l USING PRIMARY KEY (id>? AND id<?)", "SEARCH b USING INDEX sqlite_autoindex_apikey_log_bodies_1 (id=?)"
+	requirePlan("l.id < ? ORDER BY", entry+"; "+body)
+	requirePlan("l.key_id = ?", entry+"; "+body)
+	requirePlan("l.series IN", entry+"; "+body)
+	requirePlan("substr", entry+"; "+body)
+	requirePlan("OFFSET", "SEARCH apikey_log USING PRIMARY KEY (id>? AND id<?)")
+	requirePlan("DISTINCT slot", "SEARCH apikey_log_slots USING COVERING INDEX apikey_log_slots_term (term=? AND slot>? AND slot<?)")
+	requirePlan("SELECT 1 FROM apikey_log ", "SEARCH apikey_log USING PRIMARY KEY (id=?)")
+	requirePlan("DELETE FROM apikey_log WHERE", "SEARCH apikey_log USING PRIMARY KEY (id<?)")
+	requirePlan("DELETE FROM apikey_log_bodies", "(id<?)")
+	requirePlan("DELETE FROM apikey_log_slots", "SEARCH apikey_log_slots USING PRIMARY KEY (slot<?)")
+}
