@@ -37,24 +37,24 @@ type span struct {
 type hunt struct {
 	names  *secretNames
 	places []Source
-	keys   []string
+	keys   []maskedKey
 	cut    bool // the text goes on, unseen
 	spans  []span
 }
 
 // line returns text as one inert line without the keys.
-func (m *masker) line(text string, keys []string) string {
+func (m *masker) line(text string, keys []maskedKey) string {
 	return m.short(text, nil, keys, maxLine, nil)
 }
 
 // query is line for a raw query, in which also the values of the places' and of
 // the secrets' pairs are masked.
-func (m *masker) query(raw string, places []Source, keys []string) string {
+func (m *masker) query(raw string, places []Source, keys []maskedKey) string {
 	return m.short(raw, places, keys, maxQuery, func(h *hunt, text string) { h.findPairs(text, sourceQuery) })
 }
 
 // short masks a text of one line, of which limit bytes are kept.
-func (m *masker) short(text string, places []Source, keys []string, limit int, find func(*hunt, string)) string {
+func (m *masker) short(text string, places []Source, keys []maskedKey, limit int, find func(*hunt, string)) string {
 	if text == "" {
 		return ""
 	}
@@ -63,7 +63,7 @@ func (m *masker) short(text string, places []Source, keys []string, limit int, f
 		text, h.cut = text[:seen], true
 	}
 	for _, key := range keys {
-		if shortKey(key) && readsAs(text, key) {
+		if key.short() && readsAs(text, key) {
 			return redacted // to mask it alone would spell it
 		}
 	}
@@ -76,8 +76,8 @@ func (m *masker) short(text string, places []Source, keys []string, limit int, f
 
 // body masks what was captured of a body, and returns up to limit bytes of it.
 // Captured holds up to bodySlack bytes more, if the body was that long.
-func (m *masker) body(captured []byte, mediaType string, places []Source, keys []string, limit int) string {
-	if slices.ContainsFunc(keys, shortKey) {
+func (m *masker) body(captured []byte, mediaType string, places []Source, keys []maskedKey, limit int) string {
+	if slices.ContainsFunc(keys, maskedKey.short) {
 		return redacted
 	}
 	text := string(captured)
@@ -124,7 +124,7 @@ func (h *hunt) read(r *reading, layer int, find func(*hunt, string), kinds ...st
 
 // ambiguous reports whether a key may itself hold what looks like an escape.
 func (h *hunt) ambiguous() bool {
-	return slices.ContainsFunc(h.keys, func(key string) bool { return strings.ContainsAny(key, allEscapes) })
+	return slices.ContainsFunc(h.keys, func(key maskedKey) bool { return strings.ContainsAny(key.text, allEscapes) })
 }
 
 // merged returns the spans in order, those that touch or overlap as one.
@@ -151,15 +151,11 @@ func (h *hunt) merged() []span {
 
 func (h *hunt) add(start, end int) { h.spans = append(h.spans, span{start: start, end: end}) }
 
-// shortKey reports whether a key has too few bytes to be masked by its value:
-// where it is missing would show what it is.
-func shortKey(key string) bool { return len(key) < 8 }
-
 // readsAs reports whether the text holds the key in one of its readings.
-func readsAs(text, key string) bool {
-	h := hunt{keys: []string{key}}
+func readsAs(text string, key maskedKey) bool {
+	h := hunt{keys: []maskedKey{key}}
 	asItIs := reading{text: text}
-	find := func(found *hunt, text string) { found.findAll(text, key) }
+	find := func(found *hunt, text string) { found.findAll(text, key.text) }
 	h.read(&asItIs, 0, find, allEscapes, "%", `\`, "&")
 	return len(h.spans) > 0
 }

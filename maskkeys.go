@@ -15,21 +15,58 @@ const (
 	minTail = 8
 )
 
-// findKeys finds the presented keys: as they are, in base64 wherever they begin in
-// it, and in hexadecimal.
-func (h *hunt) findKeys(text string) {
-	for _, key := range h.keys {
-		if key == "" || len(key) > maxMaskedKey {
+// A maskedKey is a presented text in the forms in which it is looked for.
+type maskedKey struct {
+	text  string
+	forms []string // as it is, and in hexadecimal
+	runs  []string // what base64 of it has for certain, by where in it the key begins
+}
+
+// short reports whether a key has too few bytes to be masked by its value: where it
+// is missing would show what it is.
+func (k maskedKey) short() bool { return len(k.text) < 8 }
+
+// maskedKeys returns the forms of the texts that are keys, or could be.
+func maskedKeys(texts []string) []maskedKey {
+	keys := make([]maskedKey, 0, len(texts))
+	for _, text := range texts {
+		if text == "" || len(text) > maxMaskedKey {
 			continue
 		}
-		h.findAll(text, key)
-		if strings.Contains(key, " ") {
-			h.findAll(text, strings.ReplaceAll(key, " ", "+"))
+		lower := hex.EncodeToString([]byte(text))
+		key := maskedKey{text: text, forms: []string{text, lower, strings.ToUpper(lower)}, runs: base64Runs(text)}
+		if strings.Contains(text, " ") {
+			key.forms = append(key.forms, strings.ReplaceAll(text, " ", "+"))
 		}
-		lower := hex.EncodeToString([]byte(key))
-		h.findAll(text, lower)
-		h.findAll(text, strings.ToUpper(lower))
-		h.findBase64(text, key)
+		keys = append(keys, key)
+	}
+	return keys
+}
+
+// base64Runs returns the digits that base64 of anything that holds the key has for
+// certain: depending on where in it the key begins, one of three spellings, without
+// the digit at each end that it shares with its neighbours.
+func base64Runs(key string) (runs []string) {
+	for before := range 3 {
+		digits := base64.RawStdEncoding.EncodeToString(append(make([]byte, before, before+len(key)), key...))
+		run := digits[(before*8+5)/6 : (before+len(key))*8/6]
+		runs = append(runs, run)
+		if strings.ContainsAny(run, "+/") {
+			runs = append(runs, strings.NewReplacer("+", "-", "/", "_").Replace(run))
+		}
+	}
+	return runs
+}
+
+// findKeys finds the presented keys in all their forms.
+func (h *hunt) findKeys(text string) {
+	for _, key := range h.keys {
+		for _, form := range key.forms {
+			h.findAll(text, form)
+		}
+		for _, run := range key.runs {
+			h.findWithin(text, run)
+		}
 	}
 }
 
@@ -51,20 +88,8 @@ func (h *hunt) findAll(text, part string) {
 	}
 }
 
-// findBase64 finds base64 of anything that holds the key. Depending on where in it
-// the key begins, it has one of three spellings, apart from a digit at each end
-// that it shares with its neighbours; so all that may belong to it is masked.
-func (h *hunt) findBase64(text, key string) {
-	for _, encoding := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
-		for before := range 3 {
-			digits := encoding.EncodeToString(append(make([]byte, before, before+len(key)), key...))
-			first := (before*8 + 5) / 6
-			h.findWithin(text, digits[first:(before+len(key))*8/6])
-		}
-	}
-}
-
-// findWithin finds the runs of base64 digits that hold part.
+// findWithin finds the runs of base64 digits that hold part: all that may belong to
+// it is masked.
 func (h *hunt) findWithin(text, part string) {
 	for from := 0; ; {
 		i := strings.Index(text[from:], part)

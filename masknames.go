@@ -112,6 +112,12 @@ func (h *hunt) findPairs(text string, kind sourceKind) {
 // URLs and logs, and name: value of headers and YAML. It goes from one colon or
 // equals sign to the next, so that a text may be cut or broken.
 func (h *hunt) findNamed(text string) {
+	var property []string
+	for _, s := range h.places {
+		if s.kind == sourceJSON {
+			property = append(property, s.name)
+		}
+	}
 	for at := 0; at < len(text); at++ {
 		if text[at] != ':' && text[at] != '=' {
 			continue
@@ -119,7 +125,7 @@ func (h *hunt) findNamed(text string) {
 		name, quoted := nameBefore(text, at)
 		switch {
 		case name == "":
-		case quoted && text[at] == ':' && (h.names.has(name) || h.place(sourceJSON, name)):
+		case quoted && text[at] == ':' && (h.names.has(name) || slices.Contains(property, name)):
 			at = h.jsonValue(text, at+1) - 1
 		case quoted:
 		case h.names.has(name) || text[at] == '=' && h.isParameter(text, at, name) || text[at] == ':' && h.isHeader(name):
@@ -245,23 +251,26 @@ func (h *hunt) plainValue(text string, at int) int {
 // findHeaders finds what follows the words Bearer and Basic, where that can be a
 // credential and is no other word.
 func (h *hunt) findHeaders(text string) {
-	for at := 0; at+6 < len(text); at++ {
-		if text[at]|0x20 != 'b' {
-			continue
-		}
-		if word, ok := foldedPrefix(text[at:], "bearer "); ok {
-			h.credential(text, at+len(word), func(s string) bool { return strings.ContainsAny(s, "0123456789_.-") })
-		} else if word, ok := foldedPrefix(text[at:], "basic "); ok {
-			h.credential(text, at+len(word), isBasic)
-		}
-	}
+	isToken := func(s string) bool { return strings.ContainsAny(s, "0123456789_.-") }
+	h.findScheme(text, "earer ", isToken)
+	h.findScheme(text, "EARER ", isToken)
+	h.findScheme(text, "asic ", isBasic)
+	h.findScheme(text, "ASIC ", isBasic)
 }
 
-func foldedPrefix(text, prefix string) (string, bool) {
-	if len(text) < len(prefix) || !strings.EqualFold(text[:len(prefix)], prefix) {
-		return "", false
+// findScheme finds credentials behind the name of a scheme, whose first letter, a b,
+// is left out.
+func (h *hunt) findScheme(text, name string, is func(string) bool) {
+	for at := 0; ; {
+		i := strings.Index(text[at:], name)
+		if i < 0 {
+			return
+		}
+		at += i + len(name)
+		if before := at - len(name) - 1; before >= 0 && text[before]|0x20 == 'b' {
+			h.credential(text, at, is)
+		}
 	}
-	return text[:len(prefix)], true
 }
 
 func (h *hunt) credential(text string, start int, is func(string) bool) {

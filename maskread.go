@@ -35,6 +35,13 @@ const allEscapes = `%\&`
 // decode decodes the escapes that begin with one of those bytes, and reports
 // whether there were any.
 func (r *reading) decode(escapes string) (next reading, changed bool) {
+	some := false
+	for i := range len(escapes) {
+		some = some || strings.IndexByte(r.text, escapes[i]) >= 0
+	}
+	if !some {
+		return *r, false
+	}
 	d := decoder{from: r}
 	for i := 0; i < len(r.text); {
 		if c := r.text[i]; c != '%' && c != '\\' && c != '&' || strings.IndexByte(escapes, c) < 0 {

@@ -137,7 +137,7 @@ func (rec *record) keys() []string {
 
 // entry makes the entry of a record. It runs in the recorder's goroutine.
 func (r *recorder) entry(rec *record) LogEntry {
-	keys := rec.keys()
+	keys := maskedKeys(rec.keys())
 	e := LogEntry{
 		ID:            logIDText(rec.id),
 		Time:          logTime(rec.id),
@@ -165,7 +165,7 @@ func (r *recorder) entry(rec *record) LogEntry {
 }
 
 // texts sets what came from the client, the handler or whoever acts, masked.
-func (r *recorder) texts(e *LogEntry, rec *record, keys []string) {
+func (r *recorder) texts(e *LogEntry, rec *record, keys []maskedKey) {
 	e.Actor = r.masker.line(rec.actor, keys)
 	sources := slices.Concat(rec.sources, r.sources)
 	e.Method = r.masker.line(rec.method, keys)
@@ -179,12 +179,12 @@ func (r *recorder) texts(e *LogEntry, rec *record, keys []string) {
 	e.Response = r.body(&rec.response, sources, keys)
 }
 
-func (r *recorder) body(b *recordedBody, sources []Source, keys []string) LogBody {
+func (r *recorder) body(b *recordedBody, sources []Source, keys []maskedKey) LogBody {
 	body := LogBody{Type: r.masker.line(b.mediaType, keys), Omitted: b.omitted}
 	if b.buffer == nil || b.omitted != "" {
 		return body
 	}
-	if slices.ContainsFunc(keys, shortKey) {
+	if slices.ContainsFunc(keys, maskedKey.short) {
 		body.Omitted = omittedShortKey
 		return body
 	}

@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"fmt"
 	"path/filepath"
 	"testing"
 	"time"
@@ -31,4 +32,35 @@ func TestLogSearchesAreBounded(t *testing.T) {
 	assert.Empty(t, page)
 	assert.NotEmpty(t, next, "after %v", time.Since(began))
 	assert.Equal(t, entries[:1], readAll(t, log, q))
+}
+
+// A large server has more series than are looked for one by one.
+func TestLogOfManySeries(t *testing.T) {
+	log := openLogFile(t, filepath.Join(t.TempDir(), "log.db"), &keepAll)
+	const n = 4000
+	entries := newEntries(0, n)
+	status := map[int][]apikey.LogEntry{}
+	for i := range entries {
+		e := &entries[i]
+		e.Time = recently.Add(time.Duration(i) * 250 * time.Millisecond)
+		e.ID = entryID(e.Time, i)
+		e.RequestID = e.ID
+		e.Route = fmt.Sprintf("/api/%d/{name}", i%400)
+		e.Path = fmt.Sprintf("/api/%d/%d", i%400, i)
+		switch {
+		case i%400 < 100 && i%3 == 0:
+			e.Status = 404
+		case i == 7:
+			e.Status = 500
+		}
+		status[e.Status] = append(status[e.Status], *e)
+	}
+	require.NoError(t, log.WriteLog(t.Context(), entries))
+	for code, want := range status { // of 400 series, 100 and 1
+		assert.Equal(t, reversed(want), readAll(t, log, apikey.LogQuery{Status: code}))
+		page, _, err := log.ReadLog(t.Context(), apikey.LogQuery{Status: code, KeyID: want[0].KeyID, Limit: 1000})
+		require.NoError(t, err)
+		assert.Equal(t, want[0], page[len(page)-1])
+	}
+	assert.Len(t, readAll(t, log, apikey.LogQuery{Path: "/api/3"}), 111*n/400)
 }
