@@ -6,6 +6,7 @@ SHELL := bash
 FUZZTIME ?= 30s
 COUNT    ?= 10
 BENCH    ?= .
+BENCHTIME ?= 100ms
 ARGS     ?=
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
@@ -14,7 +15,7 @@ each_module = dirs=$$(go list -m -f '{{.Dir}}'); for dir in $$dirs; do echo "-- 
 
 .PHONY: help
 help: ## list the targets
-	@sed -nE 's/^([a-z]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | awk -F '\t' '{ printf "  make %-7s %s\n", $$1, $$2 }'
+	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | awk -F '\t' '{ printf "  make %-11s %s\n", $$1, $$2 }'
 
 .PHONY: test
 test: ## run every module's tests
@@ -37,10 +38,31 @@ fuzz: ## fuzz each target for FUZZTIME (30s)
 	FUZZTIME=$(FUZZTIME) .ci/run fuzz
 
 .PHONY: bench
-bench: ## run the benchmarks COUNT (10) times and summarise; BENCH selects
+bench: ## run the benchmarks in COUNT (10) passes, each in another order, and summarise; BENCH selects
 	@mkdir -p bin
-	go test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) . ./benchmarks/... | tee bin/bench.txt
-	GOWORK=off go tool -modfile=tools/go.mod benchstat bin/bench.txt
+	go test -c -o bin/apikey.test .
+	cd benchmarks && GOWORK=off go test -c -o ../bin/benchmarks.test .
+	for pass in $$(seq $(COUNT)); do for part in apikey benchmarks; do \
+		bin/$$part.test -test.run '^$$' -test.bench '$(BENCH)' -test.benchmem -test.benchtime $(BENCHTIME) \
+			-test.shuffle on -test.timeout 1h; done; done | tee bin/bench.txt
+	GOWORK=off go tool -modfile=tools/go.mod benchstat -filter '.unit:(sec/op OR allocs/op)' bin/bench.txt
+	cd benchmarks && GOWORK=off go run ./cmd/report ../bin/bench.txt
+
+.PHONY: bench-quick
+bench-quick: ## the same in about a minute: do they run, and what is far off
+	$(MAKE) bench COUNT=1 BENCHTIME=20ms
+
+.PHONY: bench-e2e
+bench-e2e: ## measure whole servers with wrk, in COUNT (10) rounds
+	@mkdir -p bin
+	cd benchmarks && GOWORK=off go build -o ../bin/e2e ./e2e
+	bin/e2e -rounds $(COUNT) | tee bin/e2e.txt
+	cd benchmarks && GOWORK=off go run ./cmd/report ../bin/e2e.txt
+
+.PHONY: bench-docs
+bench-docs: ## put what the last bench and bench-e2e have found into docs/performance.md
+	cd benchmarks && GOWORK=off go run ./cmd/report -update ../docs/performance.md \
+		-svg ../docs/images/performance.svg ../bin/bench.txt ../bin/e2e.txt
 
 .PHONY: cover
 cover: ## measure how much of all modules' code all modules' tests reach

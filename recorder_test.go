@@ -41,6 +41,9 @@ func (l *logged) requireAccounted(t testing.TB) (stored, dropped int64) {
 	told, gaps := l.gaps()
 	assert.Equal(t, s.Dropped, told, "gaps say exactly how many entries were lost")
 	assert.Equal(t, s.Stored, int64(len(l.sink.entries())-gaps)+l.kept, "what counts as stored is there, once")
+	for _, ids := range l.sink.attempts() {
+		require.LessOrEqual(t, len(ids), 500, "a batch, with the gap")
+	}
 	return s.Stored - l.kept, s.Dropped
 }
 
@@ -519,6 +522,34 @@ func TestARequiredLogMissesNoHandler(t *testing.T) {
 		}
 		require.Positive(t, ran.Load())
 		require.Equal(t, ran.Load(), recorded)
+	})
+}
+
+// A place that was set aside is a place, though bodies have since filled the room.
+func TestARequiredLogKeepsWhatItHasPromised(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := newLogged(t, apikey.Options{Log: apikey.LogOptions{Required: true, MaxBytes: 64 << 10}})
+		log.withLevel(t, apikey.LogBoth, loggingKey)
+		require.NoError(t, log.FlushLog(t.Context()))
+		log.kept = log.LogStats().Stored
+		log.sink.forgetAll()
+		guarded := log.RequireKey()(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			time.Sleep(time.Second)
+			w.Header().Set("Content-Type", "text/plain")
+			_, _ = io.WriteString(w, strings.Repeat("x", 32<<10))
+		}))
+		until := make(chan struct{})
+		log.sink.become(hanging(until))
+		var clients sync.WaitGroup
+		for range 20 {
+			clients.Go(func() { assert.Equal(t, 200, ask(guarded, withKey("GET", "/", loggingKey)).Code) })
+		}
+		clients.Wait()
+		requireUnavailable(t, ask(guarded, withKey("GET", "/", loggingKey)))
+		close(until)
+		stored, dropped := log.requireAccounted(t)
+		require.GreaterOrEqual(t, stored, int64(20))
+		require.LessOrEqual(t, dropped, int64(1), "the one that was refused")
 	})
 }
 

@@ -11,7 +11,7 @@ import (
 
 // overlaps are the choices for how long the text before a rotation opens the key.
 var overlaps = []struct{ Value, Label string }{
-	{"0s", "not at all: requests with it are refused at once"},
+	{"0s", "not at all: it is refused from now on"},
 	{"1h", "for 1 hour"},
 	{"24h", "for 1 day"},
 	{"7d", "for 7 days"},

@@ -116,8 +116,12 @@ func logKeepsFields(ctx context.Context, log apikey.LogStore) error {
 	add(func(e *apikey.LogEntry) { *e = logEntry(2) })
 	add(func(e *apikey.LogEntry) { e.RequestBytes, e.ResponseBytes, e.Duration = -1, 0, 90*time.Minute })
 	add(func(e *apikey.LogEntry) { e.Request, e.Response = apikey.LogBody{Type: "text/plain"}, apikey.LogBody{} })
-	add(func(e *apikey.LogEntry) { e.Request, e.Response = apikey.LogBody{}, apikey.LogBody{Omitted: "not a text"} })
-	add(func(e *apikey.LogEntry) { e.Request, e.Response = apikey.LogBody{Truncated: true}, apikey.LogBody{Text: " "} })
+	add(func(e *apikey.LogEntry) {
+		e.Request, e.Response = apikey.LogBody{}, apikey.LogBody{Omitted: "not a text"}
+	})
+	add(func(e *apikey.LogEntry) {
+		e.Request, e.Response = apikey.LogBody{Truncated: true}, apikey.LogBody{Text: " "}
+	})
 	add(func(e *apikey.LogEntry) { e.Method, e.Route, e.Status = "PROPFIND", "/elsewhere/{id}", 599 })
 	add(func(e *apikey.LogEntry) { e.Method, e.Route, e.Permission = "", "", "any key" })
 	add(func(e *apikey.LogEntry) {
@@ -163,10 +167,10 @@ func logKeepsOnce(ctx context.Context, log apikey.LogStore) error {
 	}
 	for _, batch := range [][]apikey.LogEntry{
 		entries[:20],
-		entries[:20],                                  // it was an error only to whom it was told
-		entries[10:30],                                // a part of it was kept
-		{entries[30], entries[5], entries[40]},        // among others
-		slices.Concat(entries[29:], entries[50:55]),   // within one batch
+		entries[:20],                           // it was an error only to whom it was told
+		entries[10:30],                         // a part of it was kept
+		{entries[30], entries[5], entries[40]}, // among others
+		slices.Concat(entries[29:], entries[50:55]), // within one batch
 		{entries[0]}, {entries[59]}, entries, entries, // over and over
 	} {
 		if err := writeLog(ctx, log, len(batch), batch...); err != nil {

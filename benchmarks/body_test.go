@@ -31,14 +31,14 @@ var (
 
 // eachBody runs a benchmark for each size, and each place of the key.
 func eachBody(b *testing.B, render func(parts []string, place, text string) string, part func(*rand.Rand) string,
-	subjects func(b *testing.B, body []byte, present bool) []subject,
+	subjects func(body []byte, present bool) []subject,
 ) {
 	b.Helper()
 	for _, size := range bodySizes {
 		for _, place := range bodyPlaces {
 			b.Run("size="+size.name+"/key="+place, func(b *testing.B) {
 				body := []byte(render(partsOf(size.bytes, part), place, peers.Text(1)))
-				inOrder(b, 1, subjects(b, body, place != "absent")...)
+				inOrder(b, 1, subjects(body, place != "absent")...)
 			})
 		}
 	}
@@ -127,7 +127,7 @@ func BenchmarkForm(b *testing.B) {
 	part := func(r *rand.Rand) string { // fewer than 10,000 in all, more than which Go refuses to parse
 		return fmt.Sprintf("field%d=some+value%%20%s", r.IntN(1000), strings.Repeat("x", r.IntN(300)))
 	}
-	eachBody(b, render, part, func(b *testing.B, body []byte, present bool) []subject {
+	eachBody(b, render, part, func(body []byte, present bool) []subject {
 		all := []subject{
 			{impl: "kept", call: posted(checked(b, present), contentType, body)},
 			{impl: "scan", call: posted(found(set.keys, present, scanForm), contentType, body)},
@@ -186,7 +186,7 @@ func BenchmarkJSON(b *testing.B) {
 	}
 	count := 0
 	part := func(r *rand.Rand) string { count++; return mixedMember(r, count) }
-	eachBody(b, render, part, func(b *testing.B, body []byte, present bool) []subject {
+	eachBody(b, render, part, func(body []byte, present bool) []subject {
 		all := []subject{{impl: "kept", call: posted(checked(b, present), "application/json", body)}}
 		for impl, find := range jsonFinders() {
 			all = append(all, subject{impl: impl, call: posted(found(set.keys, present, find), "application/json", body)})
@@ -206,7 +206,7 @@ func mixedMember(r *rand.Rand, n int) string {
 	case 2:
 		return fmt.Sprintf(`"host_%d": "server-%d.example.org"`, n, r.IntN(1000))
 	case 3:
-		return fmt.Sprintf(`"description_%d": "%s"`, n, strings.Repeat("some words of prose, ", 1+r.IntN(8)))
+		return fmt.Sprintf(`"description_%d": %q`, n, strings.Repeat("some words of prose, ", 1+r.IntN(8)))
 	case 4:
 		return fmt.Sprintf(`"roles_%d": [{"name": "web\n%d", "active": true}, {"name": "Datenbänke", "active": null}]`, n, n)
 	default:
@@ -217,8 +217,10 @@ func mixedMember(r *rand.Rand, n int) string {
 func jsonFinders() map[string]func(body []byte) string {
 	var parsers fastjson.ParserPool
 	return map[string]func([]byte) string{
-		"jsontext":     func(body []byte) string { return textFind(body) },
-		"jsontext-lax": func(body []byte) string { return textFind(body, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)) },
+		"jsontext": func(body []byte) string { return textFind(body) },
+		"jsontext-lax": func(body []byte) string {
+			return textFind(body, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+		},
 		"gjson": func(body []byte) string {
 			if !gjson.ValidBytes(body) {
 				return ""

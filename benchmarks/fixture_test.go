@@ -91,7 +91,8 @@ func probesOf(n int) []string {
 // mistyped returns as many texts with a wrong checksum, and unknown as many that
 // are the key of nobody.
 func mistyped(n int) []string { return texts(n, peers.Mistyped) }
-func unknown(n int) []string  { return texts(n, func(i int) string { return peers.Text(1<<30 + i) }) }
+
+func unknown(n int) []string { return texts(n, func(i int) string { return peers.Text(1<<30 + i) }) }
 
 func texts(n int, text func(int) string) []string {
 	all := make([]string, n)

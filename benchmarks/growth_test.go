@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"runtime"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -45,7 +46,7 @@ func BenchmarkPermissions(b *testing.B) {
 			}
 			perms = append(perms, peers.Need)
 			opts := kept()
-			opts.Catalog = append(catalog, apikey.OtterCatalog()...)
+			opts.Catalog = slices.Concat(catalog, apikey.OtterCatalog())
 			store := apikey.NewMemoryStore()
 			if err := store.Create(b.Context(), newKey(0, time.Time{}, perms)); err != nil {
 				b.Fatal(err)

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	_ "embed"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
@@ -11,8 +12,6 @@ import (
 	"regexp"
 	"strconv"
 	"time"
-
-	"encoding/json"
 
 	"github.com/seed-be062aaa/apikey"
 	"github.com/seed-be062aaa/apikey/benchmarks/internal/peers"
@@ -64,8 +63,9 @@ func (o *options) load(ctx context.Context, c *testCase, url string) (float64, e
 	if c.varying {
 		manner = "varying"
 	}
+	whole := max(1, int(o.duration.Seconds())) // wrk knows no fractions
 	//nolint:gosec // its arguments are this program's own
-	wrk := exec.CommandContext(ctx, "wrk", "-t1", "-c", strconv.Itoa(o.connections), "-d", o.duration.String(),
+	wrk := exec.CommandContext(ctx, "wrk", "-t1", "-c", strconv.Itoa(o.connections), "-d", fmt.Sprintf("%ds", whole),
 		"-s", file, url+peers.Path, "--", manner, c.key, strconv.Itoa(c.body))
 	out, err := wrk.CombinedOutput()
 	if err != nil {
@@ -95,5 +95,6 @@ func (p *process) stats(ctx context.Context) (stats apikey.LogStats, err error) 
 		return stats, err
 	}
 	defer answer.Body.Close()
-	return stats, json.NewDecoder(answer.Body).Decode(&stats)
+	err = json.NewDecoder(answer.Body).Decode(&stats)
+	return stats, err
 }

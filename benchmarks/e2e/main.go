@@ -37,13 +37,12 @@ func main() {
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	err := errors.New("")
+	o.cases = regexp.MustCompile(*pattern)
+	do := o.run
 	if *serveName != "" {
-		err = serve(ctx, *serveName, flag.Arg(0))
-	} else if o.cases, err = regexp.Compile(*pattern); err == nil {
-		err = o.run(ctx)
+		do = func(ctx context.Context) error { return serve(ctx, *serveName, flag.Arg(0)) }
 	}
-	if err != nil {
+	if err := do(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "e2e:", err)
 		os.Exit(1) //nolint:gocritic // the signals need no restoring
 	}
@@ -68,6 +67,7 @@ func (o *options) run(ctx context.Context) (err error) {
 	fleet := fleet{dir: dir, servers: map[string]*process{}}
 	defer func() { err = errors.Join(err, fleet.stop()) }()
 	for range o.rounds {
+		//nolint:gosec // an order, not a secret
 		rand.Shuffle(len(chosen), func(i, j int) { chosen[i], chosen[j] = chosen[j], chosen[i] })
 		for _, c := range chosen {
 			server, err := fleet.server(ctx, c.server)

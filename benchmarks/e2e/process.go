@@ -49,7 +49,8 @@ func (f *fleet) server(ctx context.Context, name string) (*process, error) {
 		return nil, err
 	}
 	f.servers[name] = p
-	return p, p.ready(out)
+	err = p.ready(out)
+	return p, err
 }
 
 // ready waits until the server has said where it listens.

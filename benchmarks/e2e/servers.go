@@ -201,6 +201,7 @@ func peerHandler(peer, shape string) peers.Handler {
 	case "echo4":
 		var outer []echo4.MiddlewareFunc
 		if logged {
+			//nolint:staticcheck // deprecated, and what most servers have
 			outer = append(outer, middleware4.LoggerWithConfig(middleware4.LoggerConfig{Output: io.Discard}))
 		}
 		return peers.Echo4(keys, peers.Header, answer, outer...)

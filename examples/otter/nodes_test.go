@@ -169,8 +169,13 @@ const workers = 10
 // revocationLag makes a key that both servers know, revokes it at the one, and
 // returns how long after its answer the other still served the key.
 func revocationLag(t *testing.T, here, there *process, store sharedStore, cut bool, limit time.Duration) time.Duration {
+	t.Helper()
 	id, secret, err := here.create("two-nodes-full")
-	if !assert.NoError(t, err) || !assert.Eventually(t, func() bool { return here.serves(secret) && there.serves(secret) },
+	if err != nil {
+		t.Error(err)
+		return 0
+	}
+	if !assert.Eventually(t, func() bool { return here.serves(secret) && there.serves(secret) },
 		10*time.Second, time.Millisecond) {
 		return 0
 	}

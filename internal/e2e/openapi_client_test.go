@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bytes"
 	"context"
 	"net/http"
 	"os"
@@ -104,5 +105,5 @@ func TestOpenAPIClientIsCurrent(t *testing.T) {
 	require.NoError(t, err)
 	got, err := os.ReadFile(filepath.Join("openapiclient", "client.gen.go"))
 	require.NoError(t, err)
-	require.True(t, string(want) == string(got), "run go generate ./... in internal/e2e")
+	require.True(t, bytes.Equal(want, got), "run go generate ./... in internal/e2e")
 }

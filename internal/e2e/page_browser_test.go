@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"cmp"
 	"context"
 	"net/url"
 	"os"
@@ -57,7 +58,7 @@ func findBrowser(t *testing.T) string {
 
 // newBrowser starts a browser that can reach this machine only. intranet.test is
 // this machine too, by a name that browsers do not trust more than any other.
-func newBrowser(t *testing.T) context.Context {
+func newBrowser(t *testing.T) *browser {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	t.Cleanup(cancel)
@@ -71,7 +72,13 @@ func newBrowser(t *testing.T) context.Context {
 	ctx, cancel = chromedp.NewContext(ctx)
 	t.Cleanup(cancel)
 	require.NoError(t, chromedp.Do(ctx))
-	return ctx
+	return &browser{t, ctx}
+}
+
+// A browser is Chromium without a window.
+type browser struct {
+	t   *testing.T
+	ctx context.Context
 }
 
 // A look is how somebody has set up their browser.
@@ -94,59 +101,48 @@ type tab struct {
 	faults   []string
 }
 
-// newTab opens a tab that is signed in with the key, or with none where that is
-// empty.
-func newTab(t *testing.T, browser context.Context, base, key string, l look) *tab {
+// open opens a tab with the page of that server, signed in with the key.
+func (b *browser) open(base, key string, l look) *tab {
+	t := b.t
 	t.Helper()
-	ctx, cancel := chromedp.NewContext(browser)
+	ctx, cancel := chromedp.NewContext(b.ctx)
 	t.Cleanup(cancel)
 	u, err := url.Parse(base)
 	require.NoError(t, err)
 	w := &tab{t: t, ctx: ctx, base: base}
 	require.NoError(t, chromedp.Listen(ctx, w.watch))
 	t.Cleanup(func() {
+		if t.Failed() && ctx.Err() == nil {
+			w.shoot("failed")
+		}
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		assert.Empty(t, w.faults)
 	})
-	if l.width == 0 {
-		l.width, l.height = 1280, 900
-	}
-	require.NoError(t, chromedp.Do(ctx, chromedp.EmulateViewport(l.width, l.height)))
-	w.command(func() error {
-		_, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
-			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: orLight(l.scheme)}},
-		})
-		return err
-	})
-	if l.zone != "" {
-		w.command(func() error {
-			_, err := chromedp.Call(ctx, emulation.SetTimezoneOverride, emulation.SetTimezoneOverrideParams{TimezoneID: l.zone})
-			return err
-		})
-	}
-	w.command(func() error {
-		_, err := chromedp.Call(ctx, emulation.SetScriptExecutionDisabled,
-			emulation.SetScriptExecutionDisabledParams{Value: l.noScript})
-		return err
-	})
-	if key != "" {
-		u.User = url.UserPassword("api", key)
-		w.goTo(u.String() + pagePath)
-	}
+	w.dress(l)
+	u.User = url.UserPassword("api", key)
+	w.goTo(u.String() + pagePath)
 	return w
 }
 
-func orLight(scheme string) string {
-	if scheme == "" {
-		return "light"
+// dress sets the tab up as somebody has.
+func (w *tab) dress(l look) {
+	w.t.Helper()
+	if l.width == 0 {
+		l.width, l.height = 1280, 900
 	}
-	return scheme
+	require.NoError(w.t, chromedp.Do(w.ctx, chromedp.EmulateViewport(l.width, l.height)))
+	scheme := emulation.MediaFeature{Name: "prefers-color-scheme", Value: cmp.Or(l.scheme, "light")}
+	tell(w, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{&scheme}})
+	tell(w, emulation.SetTimezoneOverride, emulation.SetTimezoneOverrideParams{TimezoneID: cmp.Or(l.zone, "UTC")})
+	tell(w, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: l.noScript})
 }
 
-func (w *tab) command(do func() error) {
+// tell gives the browser a command.
+func tell[P, R any](w *tab, command cdp.Command[P, R], params P) {
 	w.t.Helper()
-	require.NoError(w.t, do())
+	_, err := chromedp.Call(w.ctx, command, params)
+	require.NoError(w.t, err)
 }
 
 // watch notes what should not be. It must not ask the browser anything.
@@ -304,4 +300,3 @@ func (s *site) waitForLog(t *testing.T, keyID string, status int) {
 		return err == nil && len(entries) > 0
 	}, waitTime, tick)
 }
-

@@ -62,7 +62,7 @@ func TestPageLooks(t *testing.T) {
 	}
 	for _, width := range []int64{360, 768, 1440} {
 		for _, scheme := range []string{"light", "dark"} {
-			w := newTab(t, browser, s.base, fullKey, look{width: width, height: 900, scheme: scheme})
+			w := browser.open(s.base, fullKey, look{width: width, height: 900, scheme: scheme})
 			w.expect("404")
 			for name, path := range pages {
 				at := fmt.Sprintf("%s %d %s", name, width, scheme)
@@ -133,7 +133,7 @@ func TestPagePictures(t *testing.T) {
 	}
 	s := newSite(t)
 	lively(t, s)
-	w := newTab(t, newBrowser(t), s.base, fullKey, look{width: 1120, height: 640})
+	w := newBrowser(t).open(s.base, fullKey, look{width: 1120, height: 640})
 	dir := filepath.Join("..", "..", "docs", "images")
 	require.NoError(t, os.MkdirAll(dir, 0o755))
 	for name, path := range map[string]string{"keys": "", "access-log": "/logs?path=/api/"} {

@@ -39,7 +39,7 @@ func (w *tab) enter() {
 // TestPageByKeyboard makes, changes and deletes a key without a mouse.
 func TestPageByKeyboard(t *testing.T) {
 	s := newSite(t)
-	w := newTab(t, newBrowser(t), s.base, fullKey, look{})
+	w := newBrowser(t).open(s.base, fullKey, look{})
 	w.press(kb.Tab)
 	require.Equal(t, "Skip to the content", eval[string](w, "document.activeElement.textContent"))
 	w.press(kb.Enter)
@@ -73,10 +73,43 @@ func TestPageByKeyboard(t *testing.T) {
 	require.Equal(t, 401, s.trigger(t, secret))
 }
 
+// TestPageConflict: who saves second sees what they would overwrite, and loses
+// nothing that they have typed.
+func TestPageConflict(t *testing.T) {
+	s := newSite(t)
+	key := s.issue(t, apikey.KeySpec{Name: "contested", Permissions: []apikey.Permission{apikey.JobsView}}, "contested-1")
+	w := newBrowser(t).open(s.base, fullKey, look{})
+	w.expect("409")
+	w.expect("422")
+	w.open("/keys/" + key.ID)
+	w.fill("#name", "mine")
+	w.click("input[value='variables']")
+	spec := key.Spec()
+	spec.Name, spec.Description = "theirs", "Theirs, and of some length, so that it can be seen what they have written here"
+	_, err := s.auth.Update(t.Context(), key.ID, key.Version, spec)
+	require.NoError(t, err)
+
+	const save = "form[aria-label='Edit this key'] .primary"
+	w.follow(save)
+	require.True(t, eval[bool](w, "document.activeElement.matches('[role=alert]')"))
+	require.Equal(t, "mine", eval[string](w, "document.getElementById('name').value"))
+	require.Contains(t, w.text(".stored"), "theirs")
+	require.Empty(t, eval[[]string](w, faint))
+	w.shoot("conflict")
+	w.fill("#metadata", "no pair")
+	w.follow(save)
+	require.Contains(t, w.text("#metadata-error"), "line 1")
+	require.Empty(t, eval[[]string](w, faint))
+	w.shoot("errors")
+	w.fill("#metadata", "a=pair")
+	w.follow(save)
+	require.Equal(t, "Saved.", w.text(".notice"))
+}
+
 // TestPageCopies: what is copied is the key, and the command.
 func TestPageCopies(t *testing.T) {
 	s := newSite(t)
-	w := newTab(t, newBrowser(t), s.base, fullKey, look{})
+	w := newBrowser(t).open(s.base, fullKey, look{})
 	for _, what := range []string{"secret", "try"} {
 		w.open("/new")
 		w.follow("form .primary")
@@ -97,7 +130,7 @@ func TestPageCopies(t *testing.T) {
 func TestPageOverPlainHTTP(t *testing.T) {
 	s := newSite(t)
 	base := strings.Replace(s.base, "127.0.0.1", "intranet.test", 1)
-	w := newTab(t, newBrowser(t), base, fullKey, look{})
+	w := newBrowser(t).open(base, fullKey, look{})
 	require.False(t, eval[bool](w, "isSecureContext"))
 	w.open("/new")
 	w.fill("#name", "made over plain HTTP")
@@ -114,7 +147,7 @@ func TestPageTimes(t *testing.T) {
 	s := newSite(t)
 	expires := time.Date(2999, 1, 31, 20, 30, 0, 0, time.UTC)
 	key := s.issue(t, apikey.KeySpec{Name: "timed", ExpiresAt: expires}, "timed-3F7hA0")
-	w := newTab(t, newBrowser(t), s.base, fullKey, look{zone: "Asia/Kolkata"})
+	w := newBrowser(t).open(s.base, fullKey, look{zone: "Asia/Kolkata"})
 	require.Equal(t, "Feb 1, 2999, 2:00 AM", eval[string](w, "document.querySelector('[data-label=Expires] time').textContent.replace(/\\s/g, ' ')"))
 	require.Equal(t, "2999-01-31 20:30:00 UTC", eval[string](w, "document.querySelector('[data-label=Expires] time').title"))
 	w.open("/keys/" + key.ID)
@@ -139,7 +172,7 @@ func TestPageTextStaysText(t *testing.T) {
 	entries, _, err := s.auth.AccessLog(t.Context(), apikey.LogQuery{KeyID: key.ID, Status: 200})
 	require.NoError(t, err)
 
-	w := newTab(t, newBrowser(t), s.base, fullKey, look{})
+	w := newBrowser(t).open(s.base, fullKey, look{})
 	path := "/keys/" + key.ID
 	for _, at := range []string{"", path, path + "/rotate", path + "/delete", "/logs", "/logs?keyId=" + key.ID, "/logs/" + entries[0].ID} {
 		w.open(at)

@@ -63,7 +63,7 @@ func trafficEntry(n int, apart time.Duration) apikey.LogEntry {
 		e.Status = 404
 	case r.IntN(50) == 0:
 		e.Outcome, e.Reason, e.Status = apikey.OutcomeDenied, "forbidden", 403
-	case r.IntN(50) == 0:
+	case r.IntN(49) == 0:
 		e.Outcome, e.Reason, e.Status, e.KeyID = apikey.OutcomeDenied, "unknown_key", 401, ""
 	}
 	if n%100_000 == 12_345 {

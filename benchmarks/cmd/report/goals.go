@@ -111,7 +111,8 @@ func bodyGoals() []goal {
 	}
 	bodies := func(size string, bound float64) goal {
 		in := "Bodies/size=" + size + "/mode=serial/impl="
-		return of("bodies of "+size+" both ways against httplog, processor time in all", bound, "cpu-ns/op", in+"bodies", in+"httplog")
+		return of("bodies of "+size+" both ways against httplog, processor time in all", bound, "cpu-ns/op",
+			in+"bodies", in+"httplog")
 	}
 	return append(
 		all, bodies("1MB", 0.05), bodies("4kB", 0.5),
@@ -124,10 +125,12 @@ func endToEndGoals() []goal {
 		throughput("end to end: authenticated, against bare", 0.90, "get/authenticated", "get/bare"),
 		throughput("end to end: log to a null sink, against bare", 0.90, "get/log-null", "get/bare"),
 		throughput("end to end: log to SQLite, against bare", 0.80, "get/log-sqlite", "get/bare"),
-		throughput("end to end: 4 kB bodies both ways to a null sink, against bare", 0.80, "post-4kB/log-null", "post-4kB/bare"),
+		throughput("end to end: 4 kB bodies both ways to a null sink, against bare", 0.80,
+			"post-4kB/log-null", "post-4kB/bare"),
 		throughput("end to end: refusing a wrong checksum, against serving", 1.0, "refuse/checksum", "refuse/served"),
 		throughput("end to end: refusing one unknown key, against serving", 1.0, "refuse/repeated", "refuse/served"),
-		throughput("end to end: refusing distinct unknown keys, against serving", 0.5, "refuse/distinct", "refuse/served-varying"),
+		throughput("end to end: refusing distinct unknown keys, against serving", 0.5,
+			"refuse/distinct", "refuse/served-varying"),
 	}
 }
 
@@ -143,7 +146,8 @@ func goalTable(r results) string {
 		if g.met(reached) {
 			met = "yes"
 		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", g.path, g.text(), number(reached), met, number(r.median(g.of, "drops")))
+		drops := number(r.median(g.of, "drops"))
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", g.path, g.text(), number(reached), met, drops)
 	}
 	if b.Len() == 0 {
 		return ""

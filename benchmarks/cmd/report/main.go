@@ -33,7 +33,8 @@ func run(files []string, page, plot string) error {
 		return err
 	}
 	if plot != "" {
-		if err := os.WriteFile(plot, []byte(draw(results)), 0o644); err != nil { //nolint:gosec // a page's picture, for all to read
+		//nolint:gosec // a page's picture, for all to read
+		if err := os.WriteFile(plot, []byte(draw(results)), 0o644); err != nil {
 			return err
 		}
 	}

@@ -96,13 +96,18 @@ func draw(r results) string {
 	rows := (len(panels) + columns - 1) / columns
 	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" role="img" aria-label="How cost grows">
 <style>
-svg { font: 11px system-ui, sans-serif; --ink: #24292f; --faint: #d0d7de; --s0: #6e7781; --s1: #0969da; --s2: #bc4c00; }
-@media (prefers-color-scheme: dark) { svg { --ink: #e6edf3; --faint: #30363d; --s0: #8b949e; --s1: #58a6ff; --s2: #f0883e; } }
+svg { font: 11px system-ui, sans-serif; --ink: #24292f; --faint: #d0d7de; }
+svg { --s0: #6e7781; --s1: #0969da; --s2: #bc4c00; }
+@media (prefers-color-scheme: dark) {
+svg { --ink: #e6edf3; --faint: #30363d; --s0: #8b949e; --s1: #58a6ff; --s2: #f0883e; }
+}
 text { fill: var(--ink); }
 .title { font-weight: 600; font-size: 12px; }
 .grid { stroke: var(--faint); stroke-width: 1; }
-polyline { fill: none; stroke-width: 2; }
-.s0 { stroke: var(--s0); fill: var(--s0); } .s1 { stroke: var(--s1); fill: var(--s1); } .s2 { stroke: var(--s2); fill: var(--s2); }
+polyline { stroke-width: 2; }
+.s0 { stroke: var(--s0); fill: var(--s0); }
+.s1 { stroke: var(--s1); fill: var(--s1); }
+.s2 { stroke: var(--s2); fill: var(--s2); }
 text.s0, text.s1, text.s2 { stroke: none; }
 </style>
 `, columns*panelWidth, rows*panelHeight)
@@ -141,7 +146,7 @@ func (p *panel) draw(b *strings.Builder, r results) {
 			fmt.Fprintf(&path, "%.1f,%.1f ", x.place(at.x), y.place(at.y))
 			fmt.Fprintf(b, "<circle class=\"%s\" cx=\"%.1f\" cy=\"%.1f\" r=\"3\"/>\n", class, x.place(at.x), y.place(at.y))
 		}
-		fmt.Fprintf(b, "<polyline style=\"fill:none\" class=\"%s\" points=\"%s\"/>\n", class, strings.TrimSpace(path.String()))
+		fmt.Fprintf(b, "<polyline class=\"%s\" fill-opacity=\"0\" points=\"%s\"/>\n", class, strings.TrimSpace(path.String()))
 	}
 }
 

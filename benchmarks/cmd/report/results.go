@@ -33,7 +33,7 @@ func (r results) readFile(name string) error {
 	if err != nil {
 		return err
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }() // it was only read
 	lines := bufio.NewScanner(file)
 	for lines.Scan() {
 		r.add(lines.Text())

@@ -196,11 +196,9 @@ func humaCheck(api huma.API, keys Keys, place Place) func(huma.Context, func(hum
 			next(ctx)
 			return
 		}
-		text := ""
+		text := ctx.Header("X-ApiKey")
 		if place == Query {
 			text = ctx.Query("key")
-		} else {
-			text = ctx.Header("X-ApiKey")
 		}
 		key := keys.Find(text, Need)
 		if key == nil {
