@@ -6,7 +6,7 @@ SHELL := bash
 FUZZTIME ?= 30s
 COUNT    ?= 10
 BENCH    ?= .
-BENCHTIME ?= 100ms
+BENCHTIME ?= 50ms
 ARGS     ?=
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
@@ -50,7 +50,7 @@ bench: ## run the benchmarks in COUNT (10) passes, each in another order, and su
 
 .PHONY: bench-quick
 bench-quick: ## the same in about a minute: do they run, and what is far off
-	$(MAKE) bench COUNT=1 BENCHTIME=20ms
+	$(MAKE) bench COUNT=1 BENCHTIME=10ms
 
 .PHONY: bench-e2e
 bench-e2e: ## measure whole servers with wrk, in COUNT (10) rounds

@@ -112,7 +112,7 @@ func (p *page) refuse(w http.ResponseWriter, r *http.Request, err error) {
 		refusal.SetHeaders(w.Header())
 		m.Status, m.Text = refusal.Status, refusal.Detail
 	}
-	m.LogsToo = m.Status == http.StatusForbidden && p.logs && !strings.HasPrefix(placeOf(r.Context()).path, "/logs")
+	m.LogsToo = m.Status == http.StatusForbidden && p.log && !strings.HasPrefix(placeOf(r.Context()).path, "/logs")
 	p.say(w, r, m)
 }
 

@@ -108,7 +108,7 @@ func (p *page) show(w http.ResponseWriter, r *http.Request, status int, name str
 	if actor, ok := apikey.ActorFromContext(r.Context()); ok {
 		v.Actor = cmp.Or(actor.Name, actor.ID)
 		v.KeysTab = p.holds(actor, apikey.KeysManage)
-		v.LogsTab = p.logs && p.holds(actor, apikey.LogsView)
+		v.LogsTab = p.log && p.holds(actor, apikey.LogsView)
 	}
 	var body bytes.Buffer
 	if err := p.templates[name].ExecuteTemplate(&body, "frame", v); err != nil {
@@ -158,6 +158,8 @@ func (m message) Title() string {
 		return "Sign in with an API key"
 	case http.StatusForbidden:
 		return "Not allowed"
+	case http.StatusNotImplemented:
+		return "No access log"
 	case http.StatusServiceUnavailable:
 		return "Not available at the moment"
 	}

@@ -19,7 +19,8 @@ func newHandler(auth *apikey.Authority, style apikey.ErrorHandler, d *domain.Ott
 	if err != nil {
 		return nil, err
 	}
-	page, err := admin.NewPage(auth, admin.ByKey(auth), nil)
+	// Any valid key may read the feed's index.
+	page, err := admin.NewPage(auth, admin.ByKey(auth), &admin.Options{Try: "curl -H 'X-ApiKey: {key}' {origin}/feeds/npm/"})
 	if err != nil {
 		return nil, err
 	}

@@ -10,25 +10,30 @@ import (
 	"github.com/go-chi/chi/v5"
 
 	"github.com/seed-be062aaa/apikey"
+	"github.com/seed-be062aaa/apikey/admin"
 )
 
 func main() {
-	ctx := context.Background()
-	auth, err := apikey.New(ctx, apikey.NewMemoryStore(), nil)
+	auth, err := apikey.New(context.Background(), apikey.NewMemoryStore(), nil)
 	if err != nil {
 		log.Fatal(err)
 	}
-	_, secret, err := auth.Issue(ctx, apikey.KeySpec{Name: "demo", Permissions: []apikey.Permission{apikey.JobsView}})
+	spec := apikey.KeySpec{Name: "demo", Permissions: []apikey.Permission{apikey.Native}}
+	_, secret, err := auth.Issue(context.Background(), spec)
+	if err != nil {
+		log.Fatal(err)
+	}
+	page, err := admin.NewPage(auth, admin.ByKey(auth), nil)
 	if err != nil {
 		log.Fatal(err)
 	}
 
 	r := chi.NewRouter()
+	r.Mount("/keys", page) // for browsers: user api, the key as password
 	r.With(auth.Require(apikey.JobsView)).Get("/jobs", func(w http.ResponseWriter, r *http.Request) {
 		key, _ := apikey.FromContext(r.Context())
 		fmt.Fprintf(w, "hello, %s\n", key.Name)
 	})
-
 	fmt.Printf("try: curl -H 'X-ApiKey: %s' http://127.0.0.1:8080/jobs\n", secret.Reveal())
 	log.Fatal(http.ListenAndServe("127.0.0.1:8080", r))
 }

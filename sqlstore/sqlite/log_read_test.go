@@ -15,7 +15,7 @@ import (
 // A search that finds little ends soon, and goes on from there.
 func TestLogSearchesAreBounded(t *testing.T) {
 	log := openLogFile(t, filepath.Join(t.TempDir(), "log.db"), &keepAll)
-	const n = 40_000
+	const n = 12_000
 	entries := newEntries(0, n)
 	for i := range entries { // each in a slot of its own
 		entries[i].Time = recently.Add(time.Duration(i) * 5 * time.Second)

@@ -133,7 +133,7 @@ func TestReadingTrimsNothing(t *testing.T) {
 func TestTrimHoldsNobodyUp(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "log.db")
 	full := openLogFile(t, path, &keepAll)
-	const backlog = 30_000
+	const backlog = 10_000
 	for n := 0; n < backlog; n += 1000 {
 		require.NoError(t, full.WriteLog(t.Context(), withBodies(newEntries(n, n+1000), strings.Repeat("x", 2000), "")))
 	}
