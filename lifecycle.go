@@ -273,6 +273,9 @@ func (a *Authority) Delete(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
+	if err := checkVersion(ctx, key); err != nil {
+		return err
+	}
 	if err := a.delegate(ctx, ActionDelete, key, nil); err != nil {
 		return err
 	}
@@ -311,6 +314,9 @@ func (a *Authority) change(ctx context.Context, id string, action Action, do edi
 	for attempt := 1; ; attempt++ {
 		before, err := a.stored(ctx, id)
 		if err != nil {
+			return nil, err
+		}
+		if err := checkVersion(ctx, before); err != nil {
 			return nil, err
 		}
 		after, now := before.Clone(), time.Now()

@@ -199,6 +199,7 @@ const (
 	omittedEncoded  = "content coding"
 	omittedShortKey = "the key is too short to be masked"
 	omittedFailed   = "redaction failed"
+	omittedPrivate  = "the handler keeps it out of the log"
 )
 
 // dropTexts takes out all that redaction has not, or not surely, gone over.

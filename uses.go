@@ -23,7 +23,7 @@ type useBatch struct {
 	alarm    *alarm
 	writing  chan struct{} // holds an element while a batch is written
 
-	recent [256]atomic.Pointer[useMark] // by the digest's first byte
+	recent [4096]atomic.Pointer[useMark] // by the digest's first bits
 
 	mu     sync.Mutex
 	uses   map[string]Use
@@ -56,7 +56,7 @@ func (b *useBatch) note(id string, at time.Time, from, newest *Digest) {
 	if b.recorder == nil {
 		return
 	}
-	nanos, mark := at.UnixNano(), &b.recent[from[0]]
+	nanos, mark := at.UnixNano(), &b.recent[(int(from[0])<<8|int(from[1]))%len(b.recent)]
 	if m := mark.Load(); m != nil && m.from == *from && m.keyID == id {
 		if nanos-m.at.Load() >= int64(markPrecision) {
 			m.at.Store(nanos)

@@ -24,6 +24,7 @@ type visit struct {
 	mu      sync.Mutex    // what is below; a handler may run into a time limit and go on
 	ended   bool          // the entry is made, and nothing changes it any more
 	refusal bool          // a guard has refused the request
+	private bool          // the handler has said that no body is kept, see OmitBodies
 	next    *http.Request // what the handler got
 	record  record
 }
@@ -230,13 +231,18 @@ const (
 // the request after all.
 func (v *visit) bodies(rec *record) {
 	request, response := v.request.end(), v.response.end()
-	if v.refusal {
+	if v.refusal || v.private {
 		v.core.recorder.buffers.put(request.buffer)
 		v.core.recorder.buffers.put(response.buffer)
+	}
+	if v.refusal {
 		return
 	}
 	if request.length > 0 {
 		rec.requestSize = request.length
+	}
+	if v.private {
+		request, response = request.private(), response.private()
 	}
 	rec.request, rec.response = request, response
 }

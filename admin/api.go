@@ -27,7 +27,8 @@ func NewAPI(auth *apikey.Authority, authorize Authorizer, opts *Options) (http.H
 	}
 	a := &api{o}
 	router := a.routes()
-	return walkable{protected(a.located(auth.Record()(routed(router))), refuseCrossSite), router}, nil
+	served := a.located(auth.Record()(routed(router)))
+	return walkable{unlogged(protected(served, refuseCrossSite)), router}, nil
 }
 
 // walkable lets those who walk the host's router see the routes here too.

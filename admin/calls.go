@@ -1,7 +1,6 @@
 package admin
 
 import (
-	"context"
 	"net/http"
 	"net/url"
 	"strings"
@@ -76,7 +75,8 @@ func (a *api) permissions(w http.ResponseWriter, r *http.Request) {
 }
 
 func (a *api) get(w http.ResponseWriter, r *http.Request) {
-	a.answerKey(w, r, func(ctx context.Context) (*apikey.Key, error) { return a.auth.Key(ctx, idOf(r)) })
+	key, err := a.auth.Key(r.Context(), idOf(r))
+	a.answerKey(w, r, key, err)
 }
 
 func (a *api) revoke(w http.ResponseWriter, r *http.Request) {
@@ -85,14 +85,16 @@ func (a *api) revoke(w http.ResponseWriter, r *http.Request) {
 		writeProblem(w, p)
 		return
 	}
-	if !a.unchanged(w, r) {
+	ctx, ok := a.unchanged(w, r)
+	if !ok {
 		return
 	}
-	a.answerKey(w, r, func(ctx context.Context) (*apikey.Key, error) { return a.auth.Revoke(ctx, idOf(r)) })
+	key, err := a.auth.Revoke(ctx, idOf(r))
+	a.answerKey(w, r, key, err)
 }
 
-func (a *api) answerKey(w http.ResponseWriter, r *http.Request, call func(context.Context) (*apikey.Key, error)) {
-	key, err := call(r.Context())
+// answerKey answers what a call of the Authority has returned.
+func (a *api) answerKey(w http.ResponseWriter, r *http.Request, key *apikey.Key, err error) {
 	if err != nil {
 		a.writeError(w, r, err)
 		return
@@ -119,9 +121,8 @@ func (a *api) patch(w http.ResponseWriter, r *http.Request) {
 		writeProblem(w, p)
 		return
 	}
-	a.answerKey(w, r, func(ctx context.Context) (*apikey.Key, error) {
-		return a.auth.Update(ctx, key.ID, key.Version, spec)
-	})
+	key, err = a.auth.Update(r.Context(), key.ID, key.Version, spec)
+	a.answerKey(w, r, key, err)
 }
 
 func (a *api) rotate(w http.ResponseWriter, r *http.Request) {
@@ -132,10 +133,11 @@ func (a *api) rotate(w http.ResponseWriter, r *http.Request) {
 		writeProblem(w, p)
 		return
 	}
-	if !a.unchanged(w, r) {
+	ctx, ok := a.unchanged(w, r)
+	if !ok {
 		return
 	}
-	made, err := a.reissue(r.Context(), idOf(r), overlap, text, custom)
+	made, err := a.reissue(ctx, idOf(r), overlap, text, custom)
 	if err != nil {
 		a.writeError(w, r, err)
 		return
@@ -144,10 +146,11 @@ func (a *api) rotate(w http.ResponseWriter, r *http.Request) {
 }
 
 func (a *api) delete(w http.ResponseWriter, r *http.Request) {
-	if !a.unchanged(w, r) {
+	ctx, ok := a.unchanged(w, r)
+	if !ok {
 		return
 	}
-	if err := a.auth.Delete(r.Context(), idOf(r)); err != nil {
+	if err := a.auth.Delete(ctx, idOf(r)); err != nil {
 		a.writeError(w, r, err)
 		return
 	}

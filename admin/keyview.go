@@ -57,8 +57,11 @@ type textView struct {
 
 const maxLabels = 3
 
+// keyPath returns the path of a key's page, from the prefix on.
+func keyPath(id string) string { return "keys/" + url.PathEscape(id) }
+
 func (p *page) newKeyView(key *apikey.Key, now time.Time) keyView {
-	v := keyView{Key: key, Path: "keys/" + url.PathEscape(key.ID), State: stateOf(key, now)}
+	v := keyView{Key: key, Path: keyPath(key.ID), State: stateOf(key, now)}
 	catalog := p.auth.Catalog()
 	for _, held := range key.Permissions {
 		label := permissionLabel{Text: string(held)}

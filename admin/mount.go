@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/go-chi/chi/v5"
+
+	"github.com/seed-be062aaa/apikey"
 )
 
 // A place is where a request goes, as seen from the handler that is mounted
@@ -25,6 +27,15 @@ type placeKey struct{}
 func placeOf(ctx context.Context) place {
 	p, _ := ctx.Value(placeKey{}).(place)
 	return p
+}
+
+// unlogged keeps bodies out of the access logs of whatever guards a host has put in
+// front: there are secrets in them.
+func unlogged(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		apikey.OmitBodies(r.Context())
+		h.ServeHTTP(w, r)
+	})
 }
 
 // located finds out where requests go, and tells h in their context.

@@ -49,7 +49,7 @@ func NewPage(auth *apikey.Authority, authorize Authorizer, opts *Options) (http.
 	}
 	router := p.routes()
 	served := p.assets.before(auth.Record()(routed(router)))
-	return walkable{withPageHeaders(p.located(protected(served, p.refuseCrossSite))), router}, nil
+	return walkable{unlogged(withPageHeaders(p.located(protected(served, p.refuseCrossSite)))), router}, nil
 }
 
 func (p *page) routes() chi.Router {

@@ -562,3 +562,33 @@ func TestPageManyKeys(t *testing.T) {
 	}
 	require.Equal(t, 250, seen)
 }
+
+// TestSecretsStayOutOfTheLog: also where a host has put page and API behind a Require
+// of its own, and whoever makes a key logs bodies.
+func TestSecretsStayOutOfTheLog(t *testing.T) {
+	f := newPageFixture(t)
+	f.issue("chatty-text-1", apikey.KeySpec{Permissions: []apikey.Permission{apikey.Native}, Logging: apikey.LogBoth})
+	basic := f.auth.With(apikey.Overrides{Sources: []apikey.Source{apikey.FromBasic("api"), apikey.FromHeader("X-ApiKey")}})
+	page, err := admin.NewPage(f.auth, admin.ByKey(basic), nil)
+	require.NoError(t, err)
+	api, err := admin.NewAPI(f.auth, admin.ByKey(basic), nil)
+	require.NoError(t, err)
+	r := chi.NewRouter()
+	r.With(basic.Require(apikey.Native)).Mount("/page", page)
+	r.With(basic.Require(apikey.Native)).Mount("/api", api)
+	server := httptest.NewServer(r)
+	defer server.Close()
+	f.base = server.URL
+	made := f.ask("chatty-text-1", "/page/new", url.Values{})
+	secrets := []string{made.page.one(t, "code", "id", "secret").text(), "Chosen-Text-1", "Chosen-Text-2"}
+	require.Equal(t, 200, f.ask("chatty-text-1", "/page/new", url.Values{"text": {"Chosen-Text-1"}}).StatusCode)
+	require.Equal(t, 201, f.call("chatty-text-1", "POST", "/api/", `{"key":"Chosen-Text-2"}`).StatusCode)
+	secrets = append(secrets, f.call("chatty-text-1", "POST", "/api/", `{}`).body["secret"].(string))
+	f.waitForEntries("/page", 2)
+	f.waitForEntries("/api", 2)
+	entries, _, err := f.auth.AccessLog(t.Context(), apikey.LogQuery{Bodies: true, Limit: 100})
+	require.NoError(t, err)
+	for _, secret := range secrets {
+		require.NotContains(t, fmt.Sprintf("%+v", entries), secret)
+	}
+}

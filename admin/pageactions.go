@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -50,13 +51,11 @@ func (p *page) rotateKey(w http.ResponseWriter, r *http.Request) {
 	}
 	asked := &rotation{Overlap: form.Get("overlap")}
 	overlap, err := parseDuration(asked.Overlap)
-	switch {
-	case form.Get("version") != strconv.FormatInt(key.Version, 10):
-		asked.Alert, asked.Status = lookAgain, http.StatusConflict
-	case err != nil:
+	if err != nil {
 		asked.fail("overlap", "must be "+legalOverlap)
-	default:
-		made, err := p.reissue(r.Context(), key.ID, overlap, form.Get("text"), form.Get("text") != "")
+	} else {
+		ctx := apikey.WithVersion(r.Context(), versionOf(form))
+		made, err := p.reissue(ctx, key.ID, overlap, form.Get("text"), form.Get("text") != "")
 		if err == nil {
 			p.showIssued(w, r, "The key has a new text", made)
 			return
@@ -86,7 +85,7 @@ func (p *page) readAction(w http.ResponseWriter, r *http.Request) (key *apikey.K
 type ending struct {
 	Name, Title, Button string
 	Effects             []string
-	do                  func(p *page, r *http.Request, id string) error
+	do                  func(ctx context.Context, auth *apikey.Authority, id string) error
 	then                func(key keyView) string // the page to go to
 }
 
@@ -97,8 +96,8 @@ var endings = []ending{
 			"Requests with it are refused from now on, for good. It cannot be enabled again.",
 			"It stays in the list, and its text cannot be used for another key.",
 		},
-		do: func(p *page, r *http.Request, id string) error {
-			_, err := p.auth.Revoke(r.Context(), id)
+		do: func(ctx context.Context, auth *apikey.Authority, id string) error {
+			_, err := auth.Revoke(ctx, id)
 			return err
 		},
 		then: func(key keyView) string { return key.Path + "?done=revoked" },
@@ -109,7 +108,9 @@ var endings = []ending{
 			"Requests with it are refused from now on.",
 			"It leaves the list, and its text may be used for another key. Its entries in the access log stay.",
 		},
-		do:   func(p *page, r *http.Request, id string) error { return p.auth.Delete(r.Context(), id) },
+		do: func(ctx context.Context, auth *apikey.Authority, id string) error {
+			return auth.Delete(ctx, id)
+		},
 		then: func(keyView) string { return "?done=deleted" },
 	},
 }
@@ -146,16 +147,12 @@ func (p *page) end(e ending) http.HandlerFunc {
 			return
 		}
 		c := confirmation{ending: e}
-		if form.Get("version") != strconv.FormatInt(key.Version, 10) {
-			c.Alert, c.Status = lookAgain, http.StatusConflict
-		} else {
-			err := e.do(p, r, key.ID)
-			if err == nil {
-				p.seeOther(w, r, e.then(p.newKeyView(key, time.Now())))
-				return
-			}
-			p.blame(r.Context(), &c.trouble, err)
+		err := e.do(apikey.WithVersion(r.Context(), versionOf(form)), p.auth, key.ID)
+		if err == nil {
+			p.seeOther(w, r, e.then(p.newKeyView(key, time.Now())))
+			return
 		}
+		p.blame(r.Context(), &c.trouble, err)
 		p.showConfirmation(w, r, c.Status, key, c)
 	}
 }

@@ -36,6 +36,16 @@ func readForm(w http.ResponseWriter, r *http.Request) (url.Values, *message) {
 	return r.PostForm, nil
 }
 
+// versionOf returns the version of the key that a form shows. What is no number is
+// the version of none.
+func versionOf(form url.Values) int64 {
+	version, err := strconv.ParseInt(form.Get("version"), 10, 64)
+	if err != nil {
+		return -1
+	}
+	return version
+}
+
 // A trouble is what is wrong with a form that was sent.
 type trouble struct {
 	Alert  string
@@ -57,6 +67,9 @@ func (t *trouble) fail(field, detail string) {
 // blame notes what a call of the Authority has returned.
 func (p *page) blame(ctx context.Context, t *trouble, err error) {
 	told := p.explain(ctx, err)
+	if errors.Is(err, apikey.ErrConflict) {
+		told.Detail = lookAgain
+	}
 	for _, e := range told.Errors {
 		t.fail(e.Field, e.Detail)
 	}

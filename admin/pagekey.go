@@ -3,7 +3,6 @@ package admin
 import (
 	"errors"
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/seed-be062aaa/apikey"
@@ -56,7 +55,6 @@ func (p *page) showIssued(w http.ResponseWriter, r *http.Request, title string, 
 type keyPage struct {
 	Key  keyView
 	Form *keyForm
-	Logs bool // its entries in the access log can be looked at
 }
 
 func (p *page) showKey(w http.ResponseWriter, r *http.Request) {
@@ -69,7 +67,7 @@ func (p *page) showKey(w http.ResponseWriter, r *http.Request) {
 }
 
 func (p *page) showKeyPage(w http.ResponseWriter, r *http.Request, status int, key *apikey.Key, f *keyForm) {
-	content := keyPage{p.newKeyView(key, time.Now()), f, p.log}
+	content := keyPage{p.newKeyView(key, time.Now()), f}
 	p.show(w, r, status, "key", view{Title: key.DisplayName(), Tab: "keys", Notice: notice(r), Content: content})
 }
 
@@ -95,7 +93,7 @@ func (p *page) saveKey(w http.ResponseWriter, r *http.Request) {
 		_, err = p.auth.Update(r.Context(), key.ID, key.Version, spec)
 		switch {
 		case err == nil:
-			p.seeOther(w, r, p.newKeyView(key, time.Now()).Path+"?done=saved")
+			p.seeOther(w, r, keyPath(key.ID)+"?done=saved")
 			return
 		case errors.Is(err, apikey.ErrConflict):
 			p.showConflict(w, r, key, f)
@@ -135,20 +133,18 @@ func (p *page) switchKey(w http.ResponseWriter, r *http.Request) {
 		p.say(w, r, *bad)
 		return
 	}
-	key, err := p.auth.Key(r.Context(), idOf(r))
-	if err == nil && form.Get("version") != strconv.FormatInt(key.Version, 10) {
-		err = apikey.ErrConflict
-	}
+	id := idOf(r)
+	key, err := p.auth.Key(r.Context(), id)
 	if err == nil {
 		spec := key.Spec()
 		spec.Disabled = form.Get("to") == "disabled"
-		_, err = p.auth.Update(r.Context(), key.ID, key.Version, spec)
+		_, err = p.auth.Update(r.Context(), id, versionOf(form), spec)
 	}
 	switch {
 	case err == nil:
-		p.seeOther(w, r, p.newKeyView(key, time.Now()).Path+"?done="+form.Get("to"))
+		p.seeOther(w, r, keyPath(id)+"?done="+form.Get("to"))
 	case errors.Is(err, apikey.ErrConflict):
-		p.say(w, r, message{Status: http.StatusConflict, Text: lookAgain, Key: p.newKeyView(key, time.Now()).Path})
+		p.say(w, r, message{Status: http.StatusConflict, Text: lookAgain, Key: keyPath(id)})
 	default:
 		p.fail(w, r, err)
 	}

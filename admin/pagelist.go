@@ -19,7 +19,6 @@ type listing struct {
 	First   bool   // this is the first page
 	Looked  int    // how many keys a filter has looked at, where it stopped there
 	Posture posture
-	Logs    bool // their entries in the access log can be looked at
 }
 
 func (p *page) list(w http.ResponseWriter, r *http.Request) {
@@ -34,7 +33,7 @@ func (p *page) list(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	now := time.Now()
-	l := listing{Search: query.Search, Show: show, Heading: filter.title, First: query.After == "", Logs: p.log}
+	l := listing{Search: query.Search, Show: show, Heading: filter.title, First: query.After == ""}
 	found, err := p.find(r.Context(), query, filter, now)
 	if err == nil && l.First && show == "" && l.Search == "" {
 		l.Posture, err = p.posture(r.Context(), now)

@@ -159,7 +159,7 @@ func (n *keyNames) of(id string) (name, path string) {
 	if name == "" {
 		return id, ""
 	}
-	return name, "keys/" + url.PathEscape(id)
+	return name, keyPath(id)
 }
 
 func (p *page) logEntry(w http.ResponseWriter, r *http.Request) {

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"context"
 	"net/http"
 	"strconv"
 	"strings"
@@ -31,21 +32,22 @@ func checkIfMatch(lines []string, key *apikey.Key) *problem {
 	}
 }
 
-// unchanged answers and returns false where the client sent If-Match, which only a
-// patch must, and the key is not as it was then.
-func (a *api) unchanged(w http.ResponseWriter, r *http.Request) bool {
+// unchanged returns the context in which a call acts only on the key as the client
+// has read it, if the client sent If-Match, which only a patch must. Where the key is
+// not as it was then, it answers, and ok is false.
+func (a *api) unchanged(w http.ResponseWriter, r *http.Request) (ctx context.Context, ok bool) {
 	lines := r.Header["If-Match"]
 	if len(lines) == 0 {
-		return true
+		return r.Context(), true
 	}
 	key, err := a.auth.Key(r.Context(), idOf(r))
 	if err != nil {
 		a.writeError(w, r, err)
-		return false
+		return nil, false
 	}
 	if p := checkIfMatch(lines, key); p != nil {
 		writeProblem(w, p)
-		return false
+		return nil, false
 	}
-	return true
+	return apikey.WithVersion(r.Context(), key.Version), true
 }

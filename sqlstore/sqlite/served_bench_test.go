@@ -10,15 +10,17 @@ import (
 	"net/http/httptest"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/seed-be062aaa/apikey"
 	"github.com/seed-be062aaa/apikey/sqlstore/sqlite"
 )
 
 // BenchmarkServed is requests over loopback that are logged into SQLite, with 4 KB
-// both ways. Drops stand beside the figure, since a full queue makes requests look
-// quick.
+// both ways: as many as there can be, or 5,000 a second. Drops stand beside the
+// figure, since a full queue makes requests look quick.
 func BenchmarkServed(b *testing.B) {
 	body := []byte(`{"items":[` + strings.TrimSuffix(strings.Repeat(`{"name":"web-01","roles":["a","b"],"active":true},`, 80), ",") + `]}`)
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -26,8 +28,11 @@ func BenchmarkServed(b *testing.B) {
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = w.Write(body)
 	})
-	for _, level := range []apikey.Logging{apikey.LogNone, apikey.LogBoth} {
-		b.Run("bodies="+level.String(), func(b *testing.B) {
+	for _, row := range []struct {
+		level apikey.Logging
+		rate  int // requests a second; 0: no limit
+	}{{apikey.LogNone, 0}, {apikey.LogBoth, 0}, {apikey.LogBoth, 5000}} {
+		b.Run(fmt.Sprintf("bodies=%s/rate=%d", row.level, row.rate), func(b *testing.B) {
 			ctx := context.Background()
 			sink, err := sqlite.OpenLog(ctx, filepath.Join(b.TempDir(), "log.db"), nil)
 			if err != nil {
@@ -40,7 +45,7 @@ func BenchmarkServed(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			spec := apikey.KeySpec{Permissions: []apikey.Permission{apikey.JobsView}, Logging: level}
+			spec := apikey.KeySpec{Permissions: []apikey.Permission{apikey.JobsView}, Logging: row.level}
 			_, secret, err := auth.Issue(ctx, spec)
 			if err != nil {
 				b.Fatal(err)
@@ -48,9 +53,14 @@ func BenchmarkServed(b *testing.B) {
 			server := httptest.NewServer(auth.Require(apikey.JobsView)(handler))
 			defer server.Close()
 			client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
-			b.SetParallelism(16)
+			b.SetParallelism(32)
+			var begun atomic.Int64
+			start := time.Now()
 			b.RunParallel(func(pb *testing.PB) {
 				for pb.Next() {
+					if row.rate > 0 {
+						time.Sleep(time.Until(start.Add(time.Duration(begun.Add(1)) * time.Second / time.Duration(row.rate))))
+					}
 					r, _ := http.NewRequest(http.MethodPost, server.URL, bytes.NewReader(body))
 					r.Header.Set("Content-Type", "application/json")
 					r.Header.Set("X-ApiKey", secret.Reveal())
