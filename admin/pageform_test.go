@@ -2,6 +2,7 @@ package admin_test
 
 import (
 	"fmt"
+	"maps"
 	"net/url"
 	"strings"
 	"sync"
@@ -187,29 +188,42 @@ func TestPageConflict(t *testing.T) {
 	require.Equal(t, "mine", after.Name)
 }
 
-// TestPageLostUpdates: of 32 editors who opened the same form, one saves.
+// TestPageLostUpdates: of 32 who opened the same form, one does what it is for.
 func TestPageLostUpdates(t *testing.T) {
 	f := newPageFixture(t)
-	path := "/keys/" + f.issue("edited", apikey.KeySpec{}).ID
-	version := f.ask("full", path, nil).version(t)
-	statuses := make([]int, 32)
-	var group sync.WaitGroup
-	for i := range statuses {
-		group.Go(func() {
-			got := f.ask("full", path, url.Values{"version": {version}, "name": {fmt.Sprint("editor ", i)}})
-			statuses[i] = got.StatusCode
+	for _, row := range []struct {
+		name, path string
+		form       url.Values
+		won        int
+	}{
+		{"editing", "", url.Values{}, 303},
+		{"disabling", "/state", url.Values{"to": {"disabled"}}, 303},
+		{"rotating", "/rotate", url.Values{"overlap": {"1h"}}, 200},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			path := "/keys/" + f.issue("edited, "+row.name, apikey.KeySpec{}).ID
+			version := f.ask("full", path, nil).version(t)
+			statuses := make([]int, 32)
+			var group sync.WaitGroup
+			for i := range statuses {
+				group.Go(func() {
+					form := url.Values{"version": {version}, "name": {fmt.Sprint("editor ", i)}}
+					maps.Copy(form, row.form)
+					statuses[i] = f.ask("full", path+row.path, form).StatusCode
+				})
+			}
+			group.Wait()
+			won := 0
+			for _, status := range statuses {
+				if status == row.won {
+					won++
+					continue
+				}
+				assert.Equal(t, 409, status)
+			}
+			require.Equal(t, 1, won)
 		})
 	}
-	group.Wait()
-	won := 0
-	for _, status := range statuses {
-		if status == 303 {
-			won++
-			continue
-		}
-		assert.Equal(t, 409, status)
-	}
-	require.Equal(t, 1, won)
 }
 
 // TestPageTextStaysText: markup in any field is shown, and is none.

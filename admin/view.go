@@ -117,6 +117,9 @@ func (p *page) show(w http.ResponseWriter, r *http.Request, status int, name str
 		return
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	if status == http.StatusServiceUnavailable && w.Header().Get("Retry-After") == "" {
+		w.Header().Set("Retry-After", "1")
+	}
 	w.WriteHeader(status)
 	_, _ = w.Write(body.Bytes())
 }
@@ -167,9 +170,6 @@ func (m message) Title() string {
 }
 
 func (p *page) say(w http.ResponseWriter, r *http.Request, m message) {
-	if m.Status == http.StatusServiceUnavailable && w.Header().Get("Retry-After") == "" {
-		w.Header().Set("Retry-After", "1")
-	}
 	p.show(w, r, m.Status, "message", view{Title: m.Title(), Content: m})
 }
 
