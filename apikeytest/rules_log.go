@@ -82,7 +82,7 @@ func logSelects(ctx context.Context, log apikey.LogStore, queries ...apikey.LogQ
 	}
 	for _, q := range queries {
 		want := slices.DeleteFunc(slices.Clone(entries), func(e apikey.LogEntry) bool { return !selected(q, e) })
-		for _, limit := range []int{1000, 7} {
+		for _, limit := range []int{1000, 70} { // one page, and some
 			q.Limit = limit
 			if err := selects(ctx, log, q, want); err != nil {
 				return err

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -82,14 +83,16 @@ func logConditions(q *apikey.LogQuery, series []int64) (where string, args []any
 	return where, args
 }
 
-// statement selects rows from an ID on and before another, the newest first.
+// statement selects rows from an ID on and before another, the newest first. The
+// limit is part of the text: SQLite plans a statement anew each time that a limit
+// is bound to it.
 func (r *logReader) statement() string {
 	selection := logSelection
 	if r.q.Bodies {
 		selection += bodySelection
 	}
 	return "SELECT " + selection + " FROM apikey_log l LEFT JOIN apikey_log_bodies b ON b.id = l.id" +
-		" WHERE l.id >= ? AND l.id < ?" + r.where + " ORDER BY l.id DESC LIMIT ?"
+		" WHERE l.id >= ? AND l.id < ?" + r.where + " ORDER BY l.id DESC LIMIT " + strconv.Itoa(r.limit())
 }
 
 // matches has the last word on whether an entry is selected, byte for byte,

@@ -64,6 +64,7 @@ func (l *Log) readLog(ctx context.Context, q apikey.LogQuery) ([]apikey.LogEntry
 	r := &logReader{log: l, conn: conn, q: q, lo: lo, hi: hi}
 	r.where, r.args = logConditions(&q, series)
 	r.finder = l.finder(conn, &q, series)
+	defer r.finder.close()
 	return r.page(ctx)
 }
 
@@ -143,8 +144,7 @@ func (r *logReader) part(ctx context.Context) (from, to logID, err error) {
 // reports whether there are more than it holds.
 func (r *logReader) read(ctx context.Context, from, to logID) (full bool, err error) {
 	for from.compare(to) < 0 {
-		want := r.q.Limit + 1 - len(r.entries)
-		rows, err := r.query(ctx, from, to, want)
+		rows, err := r.query(ctx, from, to)
 		if err != nil {
 			return false, err
 		}
@@ -157,7 +157,7 @@ func (r *logReader) read(ctx context.Context, from, to logID) (full bool, err er
 			}
 			r.entries = append(r.entries, *rows[i].entry)
 		}
-		if len(rows) < want {
+		if len(rows) < r.limit() {
 			break
 		}
 		to = rows[len(rows)-1].id
@@ -165,10 +165,12 @@ func (r *logReader) read(ctx context.Context, from, to logID) (full bool, err er
 	return false, nil
 }
 
-// query returns up to n rows of which the database says that they match.
-func (r *logReader) query(ctx context.Context, from, to logID, n int) ([]logRow, error) {
-	args := append([]any{from[:], to[:]}, r.args...)
-	rows, err := r.look.query(ctx, append(args, n)...)
+// limit returns how many rows to ask for: one tells whether there is a next page.
+func (r *logReader) limit() int { return r.q.Limit + 1 }
+
+// query returns up to limit rows of which the database says that they match.
+func (r *logReader) query(ctx context.Context, from, to logID) ([]logRow, error) {
+	rows, err := r.look.query(ctx, append([]any{from[:], to[:]}, r.args...)...)
 	if err != nil {
 		return nil, err
 	}

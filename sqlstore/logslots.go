@@ -31,7 +31,7 @@ const (
 	// maxTerms is how many series are looked for. A selection of more is no longer
 	// one that most slots lack.
 	maxTerms = 256
-	// groupTerms is how many go into one statement.
+	// groupTerms is how many go into one statement, where each is a round trip.
 	groupTerms = 64
 	// firstSlots and maxSlots are how many slots are asked for, of all terms
 	// together: few at first, since most pages are full soon.
@@ -46,18 +46,23 @@ const (
 // A slotFinder finds the slots in which there may be entries, from the last on.
 type slotFinder struct {
 	log  *Log
-	conn querier
+	conn preparer
 	// One of terms must occur, and one of also where that is not nil.
 	terms, also []int64
 
 	most  int     // slots to ask for
 	found []int64 // that have not been handed out
 	floor int64   // of the slots from here on it is known what they have
+
+	looks map[look]*prepared
 }
 
+// A look is a shape of statement: for so many terms, up to so many slots of each.
+type look struct{ terms, most int }
+
 // finder returns nil where nothing tells in which slots to look.
-func (l *Log) finder(conn querier, q *apikey.LogQuery, series []int64) *slotFinder {
-	f := &slotFinder{log: l, conn: conn, most: firstSlots, floor: math.MaxInt64}
+func (l *Log) finder(conn preparer, q *apikey.LogQuery, series []int64) *slotFinder {
+	f := &slotFinder{log: l, conn: conn, most: firstSlots, floor: math.MaxInt64, looks: map[look]*prepared{}}
 	if len(series) <= maxTerms {
 		f.terms = series
 	}
@@ -152,7 +157,11 @@ func meet(slots []int64, floor int64, others []int64, othersFloor int64) ([]int6
 func (f *slotFinder) slotsOf(ctx context.Context, terms []int64, first, last int64) (slots []int64, floor int64, err error) {
 	floor = first
 	most := max(16, f.most/len(terms))
-	for group := range slices.Chunk(terms, groupTerms) {
+	size := groupTerms
+	if f.log.dialect.BatchRows <= 1 {
+		size = 1 // the database is in this process: a long statement costs more than many calls
+	}
+	for group := range slices.Chunk(terms, size) {
 		found, err := f.query(ctx, group, first, last, most)
 		if err != nil {
 			return nil, 0, err
@@ -174,14 +183,15 @@ func (f *slotFinder) slotsOf(ctx context.Context, terms []int64, first, last int
 
 // query returns, for each of the terms, the last slots in which it occurs.
 func (f *slotFinder) query(ctx context.Context, terms []int64, first, last int64, most int) ([][]int64, error) {
-	var arms []string
-	var args []any
-	for i, term := range terms {
-		arms = append(arms, fmt.Sprintf(`SELECT %d AS arm, slot FROM (SELECT DISTINCT slot FROM apikey_log_slots
-			WHERE term = ? AND slot >= ? AND slot <= ? ORDER BY slot DESC LIMIT ?) s%[1]d`, i))
-		args = append(args, term, first, last, most)
+	statement, err := f.statement(ctx, look{len(terms), most})
+	if err != nil {
+		return nil, err
 	}
-	rows, err := f.conn.QueryContext(ctx, f.log.spell(strings.Join(arms, " UNION ALL ")), args...)
+	var args []any
+	for _, term := range terms {
+		args = append(args, term, first, last)
+	}
+	rows, err := statement.query(ctx, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -196,4 +206,32 @@ func (f *slotFinder) query(ctx context.Context, terms []int64, first, last int64
 		slots[arm] = append(slots[arm], slot)
 	}
 	return slots, rows.Err()
+}
+
+// statement returns the one of that shape, which is prepared once. Its limit is
+// part of the text, see [logReader.statement].
+func (f *slotFinder) statement(ctx context.Context, shape look) (*prepared, error) {
+	if known, ok := f.looks[shape]; ok {
+		return known, nil
+	}
+	var arms []string
+	for i := range shape.terms {
+		arms = append(arms, fmt.Sprintf(`SELECT %d AS arm, slot FROM (SELECT DISTINCT slot FROM apikey_log_slots
+			WHERE term = ? AND slot >= ? AND slot <= ? ORDER BY slot DESC LIMIT %d) s%[1]d`, i, shape.most))
+	}
+	made, err := f.log.dialect.prepare(ctx, f.conn, f.log.spell(strings.Join(arms, " UNION ALL ")))
+	if err == nil {
+		f.looks[shape] = made
+	}
+	return made, err
+}
+
+// close ends what was prepared. It may be called on nil.
+func (f *slotFinder) close() {
+	if f == nil {
+		return
+	}
+	for _, statement := range f.looks {
+		_ = statement.close() // the connection's end ends it too
+	}
 }

@@ -1,7 +1,6 @@
 package sqlite
 
 import (
-	"fmt"
 	"path/filepath"
 	"testing"
 
@@ -35,24 +34,6 @@ func TestLogOverHostHandleKeepsTheContract(t *testing.T) {
 		opts := keepAll
 		opts.Prefix = "host_"
 		log, err := NewLog(t.Context(), db, &opts)
-		require.NoError(t, err)
-		closeAfter(t, log)
-		return log
-	})
-}
-
-// Numbered parameters, and several rows in each INSERT, as other databases want
-// them.
-func TestLogInOtherWordsKeepsTheContract(t *testing.T) {
-	d, err := dialect()
-	require.NoError(t, err)
-	d.Placeholder = func(n int) string { return fmt.Sprint("?", n) }
-	d.BatchRows = 7
-	d.Prepares = true
-	apikeytest.TestLog(t, func(t *testing.T) apikey.LogStore {
-		t.Helper()
-		db := hostHandle(t, filepath.Join(t.TempDir(), "host.db"))
-		log, err := sqlstore.NewLog(t.Context(), db, d, &keepAll)
 		require.NoError(t, err)
 		closeAfter(t, log)
 		return log
