@@ -14,7 +14,11 @@ func (a *Authority) Authenticate(ctx context.Context, text string) (*Key, error)
 	if a.closed.Load() {
 		return nil, a.refuse(failShutdown)
 	}
-	key, f := a.authenticate(ctx, text, time.Now())
+	f := implausible(text)
+	var key *Key
+	if f == nil {
+		key, f = a.authenticate(ctx, text, time.Now())
+	}
 	if f != nil {
 		return nil, a.refuse(f)
 	}
@@ -23,15 +27,20 @@ func (a *Authority) Authenticate(ctx context.Context, text string) (*Key, error)
 	return key, nil
 }
 
-// authenticate returns the key that text opens at that moment. It may be the
-// store's own, which nobody changes.
-func (c *core) authenticate(ctx context.Context, text string, now time.Time) (*Key, *failure) {
+// implausible says why no store is asked for text.
+func implausible(text string) *failure {
 	switch {
 	case text == "":
-		return nil, failNoKey
+		return failNoKey
 	case !isKeyText(text) || isMistyped(text):
-		return nil, failMalformedKey
+		return failMalformedKey
 	}
+	return nil
+}
+
+// authenticate returns the key that text, which is plausible, opens at that moment.
+// It may be the store's own, which nobody changes.
+func (c *core) authenticate(ctx context.Context, text string, now time.Time) (*Key, *failure) {
 	newest := c.digesters[0].digest(text)
 	for i := range c.tries() {
 		digest := newest
@@ -108,7 +117,10 @@ func (c *core) find(ctx context.Context, digest Digest, now time.Time) (*Key, *C
 	if err != nil {
 		return nil, nil, err
 	}
-	credential := key.credential(digest)
+	credential := &key.Credentials[0] // which a key that was found has
+	if len(key.Credentials) > 1 {
+		credential = key.credential(digest)
+	}
 	return key, credential, nil
 }
 

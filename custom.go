@@ -2,11 +2,13 @@ package apikey
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
 	"unicode"
 	"unicode/utf8"
+	"unsafe"
 )
 
 const (
@@ -54,21 +56,24 @@ func isKeyText(text string) bool {
 // isPlain reports whether text is all of visible ASCII.
 func isPlain(text string) bool {
 	const low, high = 0x0101010101010101, 0x8080808080808080
-	for ; len(text) >= 8; text = text[8:] {
+	b, unusual := asBytes(text), uint64(0)
+	for ; len(b) >= 8; b = b[8:] {
 		// Eight bytes at a time: adding carries into the high bit of a byte that
 		// is 0x7f, subtracting borrows from it for one below '!'.
-		w := uint64(text[0]) | uint64(text[1])<<8 | uint64(text[2])<<16 | uint64(text[3])<<24 |
-			uint64(text[4])<<32 | uint64(text[5])<<40 | uint64(text[6])<<48 | uint64(text[7])<<56
-		if (w|(w+low)|(w-low*'!'))&high != 0 {
-			return false
-		}
+		w := binary.LittleEndian.Uint64(b)
+		unusual |= w | (w + low) | (w - low*'!')
 	}
-	for i := range len(text) {
-		if c := text[i]; c <= ' ' || c >= 0x7f {
-			return false
-		}
+	for _, c := range b {
+		w := uint64(c)
+		unusual |= w | (w + 1) | (w - '!')
 	}
-	return true
+	return unusual&high == 0
+}
+
+// asBytes returns text's bytes, which must not be changed. The alternative is a
+// copy of every key.
+func asBytes(text string) []byte {
+	return unsafe.Slice(unsafe.StringData(text), len(text)) //nolint:gosec // nobody changes them
 }
 
 // isUnusualKeyText decides on texts that hold a space, a control character or

@@ -190,8 +190,8 @@ func (p *presented) add(text string, via []Source) *failure {
 // what was read of the body is in the result.
 func (a *Authority) extract(w http.ResponseWriter, r *http.Request) (presented, *failure) {
 	var found presented
-	for i, s := range a.sources {
-		text, f := s.read(r)
+	for i := range a.sources {
+		text, f := a.sources[i].read(r)
 		if f == nil {
 			f = found.add(text, a.sources[i:i+1:i+1])
 		}
@@ -206,11 +206,14 @@ func (a *Authority) extract(w http.ResponseWriter, r *http.Request) (presented, 
 }
 
 // read returns what a source outside the body holds.
-func (s Source) read(r *http.Request) (string, *failure) {
+func (s *Source) read(r *http.Request) (string, *failure) {
 	switch s.kind {
 	case sourceHeader:
 		return oneOf(r.Header[s.name])
 	case sourceQuery:
+		if r.URL.RawQuery == "" {
+			return "", nil
+		}
 		return findPair(r.URL.RawQuery, s.name)
 	case sourceBasic, sourceBearer:
 		return s.readAuthorization(r.Header["Authorization"])

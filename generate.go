@@ -9,7 +9,6 @@ import (
 	"math/big"
 	"sync/atomic"
 	"time"
-	"unsafe"
 )
 
 // A generated key is a prefix, an underscore, 256 random bits and a checksum,
@@ -69,7 +68,7 @@ func digits62(n *big.Int, width int) string {
 
 // checksum is the CRC-32 (IEEE 802.3) of text.
 func checksum(text string) uint32 {
-	return crc32.ChecksumIEEE(unsafe.Slice(unsafe.StringData(text), len(text))) //nolint:gosec // it only reads
+	return crc32.ChecksumIEEE(asBytes(text))
 }
 
 // isMistyped reports whether text has exactly the shape of a generated key, of
@@ -79,18 +78,19 @@ func isMistyped(text string) bool {
 	if prefix < 1 || text[prefix] != '_' || !isPrefix(text[:prefix]) {
 		return false
 	}
-	var all byte
-	for i := prefix + 1; i < len(text); i++ {
-		all |= digits62of[text[i]]
-	}
-	if all >= noDigit {
-		return false
-	}
 	sum := uint64(0)
-	for i := len(text) - sumDigits; i < len(text); i++ {
-		sum = sum*uint64(len(base62)) + uint64(digits62of[text[i]])
+	for _, c := range []byte(text[len(text)-sumDigits:]) {
+		sum = sum*uint64(len(base62)) + uint64(digits62of[c])
 	}
-	return sum != uint64(checksum(text[:len(text)-sumDigits]))
+	return sum != uint64(checksum(text[:len(text)-sumDigits])) && areDigits62(text[prefix+1:])
+}
+
+func areDigits62(text string) bool {
+	var all byte
+	for _, c := range []byte(text) {
+		all |= digits62of[c]
+	}
+	return all < noDigit
 }
 
 // noDigit has a bit that no digit of base62 has.

@@ -55,8 +55,8 @@ func (m *masker) query(raw string, places []Source, keys []maskedKey) string {
 
 // short masks a text of one line, of which limit bytes are kept.
 func (m *masker) short(text string, places []Source, keys []maskedKey, limit int, find func(*hunt, string)) string {
-	if text == "" {
-		return ""
+	if isHarmless(text, keys) {
+		return withoutSpans(text, nil, limit, false)
 	}
 	h := hunt{names: m.names, places: places, keys: keys}
 	if seen := limit + bodySlack; len(text) > seen {
@@ -72,6 +72,16 @@ func (m *masker) short(text string, places []Source, keys []maskedKey, limit int
 	}
 	h.search(text)
 	return withoutSpans(text, h.merged(), limit, false)
+}
+
+// isHarmless reports whether a text is too short for any key, and without the signs
+// that names, schemes and escapes are known by: as most paths, methods and addresses
+// are, which need not be searched.
+func isHarmless(text string, keys []maskedKey) bool {
+	if len(text) >= shapeLen || strings.ContainsAny(text, ":= "+allEscapes) {
+		return false
+	}
+	return !slices.ContainsFunc(keys, func(key maskedKey) bool { return len(text) >= len(key.text) })
 }
 
 // body masks what was captured of a body, and returns up to limit bytes of it.
@@ -107,10 +117,10 @@ func (h *hunt) search(text string) {
 // read runs find over a reading and those that decoding each kind of escapes makes
 // of it.
 func (h *hunt) read(r *reading, layer int, find func(*hunt, string), kinds ...string) {
-	found := hunt{names: h.names, places: h.places, keys: h.keys, cut: h.cut}
-	find(&found, r.text)
-	for _, s := range found.spans {
-		h.spans = append(h.spans, span{r.raw(s.start), r.raw(s.end), s.quote && layer == 0})
+	before := len(h.spans)
+	find(h, r.text)
+	for i, s := range h.spans[before:] {
+		h.spans[before+i] = span{r.raw(s.start), r.raw(s.end), s.quote && layer == 0}
 	}
 	if layer == layers {
 		return

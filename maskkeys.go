@@ -13,12 +13,15 @@ const (
 	// minTail is how much of a key or of a generated key's shape is told from
 	// other text where the rest is cut off.
 	minTail = 8
+	// shapeLen is the length of the shortest generated key.
+	shapeLen = 1 + 1 + randomDigits + sumDigits
 )
 
-// A maskedKey is a presented text in the forms in which it is looked for.
+// A maskedKey is a presented text in the forms in which it is looked for. None of
+// them is shorter than the text.
 type maskedKey struct {
 	text  string
-	forms []string // as it is, and in hexadecimal
+	forms []string // as it is, and in hexadecimal; nil: it was not looked for yet
 	runs  []string // what base64 of it has for certain, by where in it the key begins
 }
 
@@ -26,21 +29,28 @@ type maskedKey struct {
 // is missing would show what it is.
 func (k maskedKey) short() bool { return len(k.text) < 8 }
 
-// maskedKeys returns the forms of the texts that are keys, or could be.
+// maskedKeys returns the texts that are keys, or could be.
 func maskedKeys(texts []string) []maskedKey {
 	keys := make([]maskedKey, 0, len(texts))
 	for _, text := range texts {
 		if text == "" || len(text) > maxMaskedKey {
 			continue
 		}
-		lower := hex.EncodeToString([]byte(text))
-		key := maskedKey{text: text, forms: []string{text, lower, strings.ToUpper(lower)}, runs: base64Runs(text)}
-		if strings.Contains(text, " ") {
-			key.forms = append(key.forms, strings.ReplaceAll(text, " ", "+"))
-		}
-		keys = append(keys, key)
+		keys = append(keys, maskedKey{text: text})
 	}
 	return keys
+}
+
+// spell makes the forms. Most texts of an entry are too short to hold any of them.
+func (k *maskedKey) spell() {
+	if k.forms != nil {
+		return
+	}
+	lower := hex.EncodeToString([]byte(k.text))
+	k.forms, k.runs = []string{k.text, lower, strings.ToUpper(lower)}, base64Runs(k.text)
+	if strings.Contains(k.text, " ") {
+		k.forms = append(k.forms, strings.ReplaceAll(k.text, " ", "+"))
+	}
 }
 
 // base64Runs returns the digits that base64 of anything that holds the key has for
@@ -60,7 +70,12 @@ func base64Runs(key string) (runs []string) {
 
 // findKeys finds the presented keys in all their forms.
 func (h *hunt) findKeys(text string) {
-	for _, key := range h.keys {
+	for i := range h.keys {
+		key := &h.keys[i]
+		if len(text) < len(key.text) && !h.cut {
+			continue
+		}
+		key.spell()
 		for _, form := range key.forms {
 			h.findAll(text, form)
 		}

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 )
 
 // Require returns middleware that serves only requests whose key holds all of
@@ -198,13 +197,12 @@ func (a *Authority) judgeRequest(
 		defer a.budget.give(len(found.body.data))
 	}
 	v.presented(&found)
-	now := v.start()
-	if found.body != nil {
-		now = time.Now() // its client had seconds to send it
+	if f == nil {
+		f = implausible(found.text)
 	}
 	var key *Key
 	if f == nil {
-		key, f = a.authenticate(r.Context(), found.text, now)
+		key, f = a.authenticate(r.Context(), found.text, v.moment(&found))
 	}
 	if f == nil {
 		v.authenticated(key)

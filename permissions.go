@@ -190,8 +190,11 @@ func (n Need) Permissions() []Permission { return slices.Clone(n.perms) }
 // String names the permissions, joined by "+" where all are needed and by "|"
 // where one of them is.
 func (n Need) String() string {
-	if n.kind == needKey {
+	switch {
+	case n.kind == needKey:
 		return "any key"
+	case len(n.perms) == 1:
+		return string(n.perms[0])
 	}
 	names := make([]string, len(n.perms))
 	for i, p := range n.perms {

@@ -141,7 +141,6 @@ func (r *recorder) entry(rec *record) LogEntry {
 	e := LogEntry{
 		ID:            logIDText(rec.id),
 		Time:          logTime(rec.id),
-		RequestID:     logIDText(rec.requestID),
 		KeyID:         rec.keyID,
 		Outcome:       rec.outcome,
 		Reason:        rec.reason,
@@ -151,6 +150,9 @@ func (r *recorder) entry(rec *record) LogEntry {
 		Duration:      rec.duration,
 		Action:        rec.action,
 		Permission:    permissionText(rec.needs),
+	}
+	if e.RequestID = e.ID; rec.requestID != rec.id {
+		e.RequestID = logIDText(rec.requestID)
 	}
 	if !r.guarded(func() { r.texts(&e, rec, keys) }) {
 		dropTexts(&e)
@@ -167,7 +169,10 @@ func (r *recorder) entry(rec *record) LogEntry {
 // texts sets what came from the client, the handler or whoever acts, masked.
 func (r *recorder) texts(e *LogEntry, rec *record, keys []maskedKey) {
 	e.Actor = r.masker.line(rec.actor, keys)
-	sources := slices.Concat(rec.sources, r.sources)
+	sources := r.sources
+	if len(rec.sources) > 0 && &rec.sources[0] != &sources[0] { // another view's
+		sources = slices.Concat(rec.sources, sources)
+	}
 	e.Method = r.masker.line(rec.method, keys)
 	e.Path = r.masker.line(rec.path, keys)
 	e.Route = r.masker.line(rec.route, nil)
@@ -236,6 +241,9 @@ func (r *recorder) fingerprint(rec *record) string {
 
 // permissionText describes what a route needed, or several in a row.
 func permissionText(needs []Need) string {
+	if len(needs) == 1 {
+		return needs[0].String()
+	}
 	texts := make([]string, 0, len(needs))
 	for _, n := range needs {
 		texts = append(texts, n.String())

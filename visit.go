@@ -50,9 +50,10 @@ func newVisit(c *core, r *http.Request) *visit {
 	return v
 }
 
-// start returns when the request came.
-func (v *visit) start() time.Time {
-	if v == nil {
+// moment returns the time at which the request is judged: when it came, unless its
+// client had seconds to send a body. One reading of the clock serves all.
+func (v *visit) moment(found *presented) time.Time {
+	if v == nil || found.body != nil {
 		return time.Now()
 	}
 	return v.record.start
