@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync/atomic"
 )
 
@@ -26,7 +27,7 @@ type Authority struct {
 	challenges []string
 	httpAuth   bool
 	waysIn     string
-	vary       []string
+	vary       string
 	refusals   []*Error // one for each of plainFailures
 }
 
@@ -128,11 +129,13 @@ func (c *core) view(sources []Source, handler ErrorHandler, realm string) *Autho
 		e.rendered = render(e)
 		a.refusals = append(a.refusals, e)
 	}
+	var names []string
 	for _, s := range sources {
-		if name := s.headerName(); name != "" && !slices.Contains(a.vary, name) {
-			a.vary = append(a.vary, name)
+		if name := s.headerName(); name != "" && !slices.Contains(names, name) {
+			names = append(names, name)
 		}
 	}
+	a.vary = strings.Join(names, ", ")
 	return a
 }
 

@@ -107,17 +107,28 @@ func (g *guard) serve(w http.ResponseWriter, r *http.Request, id *identity, v *v
 		return
 	}
 	if next != r && !g.auth.opts.NoCacheHeaders {
-		g.auth.forbidCaching(w.Header())
+		g.auth.forbidCaching(w.Header(), v)
 	}
 	w, next = v.capture(w, next)
 	g.next.ServeHTTP(w, next)
 }
 
+// cacheHeaders are the values of Cache-Control and Vary.
+type cacheHeaders [2]string
+
 // forbidCaching does for X-ApiKey what RFC 9111 (section 3.5) does for
-// Authorization. The handler may still set headers of its own.
-func (a *Authority) forbidCaching(h http.Header) {
-	h["Cache-Control"] = []string{"private, no-store"} // whatever stood there before the key was known
-	h["Vary"] = slices.Concat(h["Vary"], a.vary)       // the slice there may be shared by others
+// Authorization. The handler may still set headers of its own, so that the values
+// are the request's own too: part of its visit, where there is one.
+func (a *Authority) forbidCaching(h http.Header, v *visit) {
+	values := v.cacheHeaders()
+	*values = cacheHeaders{"private, no-store", a.vary}
+	h["Cache-Control"] = values[0:1:1] // whatever stood there before the key was known
+	if before := h["Vary"]; a.vary != "" {
+		h["Vary"] = values[1:2:2]
+		if len(before) > 0 {
+			h["Vary"] = append(slices.Clip(before), a.vary) // a copy: others may share it
+		}
+	}
 }
 
 // Check authenticates and authorizes r, without answering it. The returned

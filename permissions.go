@@ -164,6 +164,7 @@ func (c Catalog) missing(held, need []Permission) []Permission {
 type Need struct {
 	kind  needKind
 	perms []Permission
+	text  string // what String returns: entries of the access log have it
 }
 
 type needKind uint8
@@ -176,35 +177,28 @@ const (
 )
 
 // AllOf needs every one of perms.
-func AllOf(perms ...Permission) Need { return Need{needAll, slices.Clone(perms)} }
+func AllOf(perms ...Permission) Need { return newNeed(needAll, perms, " + ") }
 
 // AnyOf needs at least one of perms.
-func AnyOf(perms ...Permission) Need { return Need{needAny, slices.Clone(perms)} }
+func AnyOf(perms ...Permission) Need { return newNeed(needAny, perms, " | ") }
 
 // AnyKey needs a valid key, whatever its permissions.
-func AnyKey() Need { return Need{kind: needKey} }
+func AnyKey() Need { return Need{kind: needKey, text: "any key"} }
+
+func newNeed(kind needKind, perms []Permission, sign string) Need {
+	names := make([]string, len(perms))
+	for i, p := range perms {
+		names[i] = string(p)
+	}
+	return Need{kind, slices.Clone(perms), strings.Join(names, sign)}
+}
 
 // Permissions returns the permissions that the need names.
 func (n Need) Permissions() []Permission { return slices.Clone(n.perms) }
 
 // String names the permissions, joined by "+" where all are needed and by "|"
 // where one of them is.
-func (n Need) String() string {
-	switch {
-	case n.kind == needKey:
-		return "any key"
-	case len(n.perms) == 1:
-		return string(n.perms[0])
-	}
-	names := make([]string, len(n.perms))
-	for i, p := range n.perms {
-		names[i] = string(p)
-	}
-	if n.kind == needAny {
-		return strings.Join(names, " | ")
-	}
-	return strings.Join(names, " + ")
-}
+func (n Need) String() string { return n.text }
 
 // validate reports a need that nobody could have meant.
 func (n Need) validate(c Catalog) error {

@@ -26,7 +26,7 @@ type record struct {
 	misplaced []string  // and others that may be keys
 	outcome   Outcome
 	reason    string
-	needs     []Need
+	needs     string // by all guards in a row
 	sources   []Source
 
 	method, path, query, route, client string
@@ -149,7 +149,7 @@ func (r *recorder) entry(rec *record) LogEntry {
 		ResponseBytes: rec.responseSize,
 		Duration:      rec.duration,
 		Action:        rec.action,
-		Permission:    permissionText(rec.needs),
+		Permission:    rec.needs,
 	}
 	if e.RequestID = e.ID; rec.requestID != rec.id {
 		e.RequestID = logIDText(rec.requestID)
@@ -237,16 +237,4 @@ func (r *recorder) fingerprint(rec *record) string {
 	}
 	sum := r.finger.digest("\n" + rec.presented[0])
 	return hex.EncodeToString(sum[:8])
-}
-
-// permissionText describes what a route needed, or several in a row.
-func permissionText(needs []Need) string {
-	if len(needs) == 1 {
-		return needs[0].String()
-	}
-	texts := make([]string, 0, len(needs))
-	for _, n := range needs {
-		texts = append(texts, n.String())
-	}
-	return strings.Join(texts, " + ")
 }

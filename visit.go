@@ -20,6 +20,7 @@ type visit struct {
 	observed bool // writer is in use
 	request  capture
 	response capture
+	headers  cacheHeaders
 
 	mu      sync.Mutex    // what is below; a handler may run into a time limit and go on
 	ended   bool          // the entry is made, and nothing changes it any more
@@ -67,6 +68,14 @@ func (v *visit) identify(id identity) *identity {
 	}
 	v.identity = id
 	return &v.identity
+}
+
+// cacheHeaders returns room for them.
+func (v *visit) cacheHeaders() *cacheHeaders {
+	if v == nil {
+		return new(cacheHeaders)
+	}
+	return &v.headers
 }
 
 // note changes the record, unless the entry is made.
@@ -125,7 +134,10 @@ func (v *visit) authenticated(key *Key) {
 func (v *visit) needed(need Need, sources []Source) {
 	v.note(func(rec *record) {
 		rec.sources = sources
-		rec.needs = append(rec.needs, need)
+		if rec.needs != "" {
+			rec.needs += " + "
+		}
+		rec.needs += need.text
 	})
 }
 
