@@ -255,6 +255,12 @@ func TestMaskShortKeys(t *testing.T) {
 	require.Equal(t, "/a/b", m.line("/a/b", maskedKeys([]string{"secret"})))
 	require.Equal(t, redacted, m.query("a=secret", otterPlaces, maskedKeys([]string{"secret"})))
 	require.Equal(t, redacted, m.body([]byte("anything"), "text/plain", nil, maskedKeys([]string{"secret"}), 100))
+	for n := 1; n < 10; n++ {
+		for _, run := range base64Runs(strings.Repeat("~", n)) {
+			require.GreaterOrEqual(t, len(run), minRun, "of %d bytes: what is everywhere is never found to its end", n)
+		}
+		require.Equal(t, "/foo bar", m.line("/foo bar", maskedKeys([]string{strings.Repeat("~", n)})))
+	}
 }
 
 // TestMaskInert: what could play tricks on a terminal, a log or a reader.
