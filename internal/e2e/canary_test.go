@@ -51,6 +51,7 @@ func spell(text string) map[string]string {
 		"query":            url.QueryEscape(text),
 		"query, twice":     url.QueryEscape(url.QueryEscape(text)),
 		"path":             url.PathEscape(text),
+		"path of a URL":    (&url.URL{Path: text}).EscapedPath(),
 		"all percent":      "%" + strings.Join(strings.Fields(fmt.Sprintf("% x", text)), "%"),
 		"JSON":             quoted(text),
 		"JSON in JSON":     quoted(quoted(text)),
@@ -159,7 +160,7 @@ func (c *spiller) issue(t *testing.T) {
 	_, secret, err := c.auth.Issue(t.Context(), spec)
 	require.NoError(t, err)
 	c.keys["generated"] = secret.Reveal()
-	c.keys["custom"] = `canary & "co" <ö> /%41\ + x`
+	c.keys["custom"] = `canary & "co" <ö> /%41\u0043&amp;\ + x`
 	_, err = c.auth.IssueCustom(t.Context(), spec, c.keys["custom"])
 	require.NoError(t, err)
 	other, err := apikey.New(t.Context(), apikey.NewMemoryStore(), nil)
@@ -167,7 +168,7 @@ func (c *spiller) issue(t *testing.T) {
 	_, secret, err = other.Issue(t.Context(), spec)
 	require.NoError(t, err)
 	c.keys["unknown generated"] = secret.Reveal()
-	c.keys["unknown custom"] = `sparrow & "co" <ü> /%42\ + y`
+	c.keys["unknown custom"] = `sparrow & "co" <ü> /%42\u0044&lt;\ + y`
 }
 
 // hunter is a secret of a client's that is no key.
