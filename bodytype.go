@@ -72,8 +72,13 @@ func isPlainType(line string) bool {
 		return true
 	}
 	_, params, err := mime.ParseMediaType(line)
-	charset := params["charset"]
-	return err == nil && (charset == "" || strings.EqualFold(charset, "utf-8") || strings.EqualFold(charset, "us-ascii"))
+	return err == nil && isUTF8(params["charset"])
+}
+
+// isUTF8 reports whether a body in that charset, or in none that is named, reads as
+// UTF-8.
+func isUTF8(charset string) bool {
+	return charset == "" || strings.EqualFold(charset, "utf-8") || strings.EqualFold(charset, "us-ascii")
 }
 
 func isIdentity(encodings []string) bool {

@@ -33,7 +33,7 @@ func (c *capture) want(pool *bufferPool) {
 // Where sniff is set and there is no type, it is what net/http will find it to be.
 func (c *capture) start(h http.Header, sniff bool) {
 	types, typed := h["Content-Type"]
-	encoded := isEncoded(h)
+	encoded := !isIdentity(h["Content-Encoding"]) // it would have to be inflated to be masked
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if sniff && !typed && !encoded {
@@ -149,10 +149,11 @@ var textTypes = map[string]bool{
 	"application/sql":                   true,
 }
 
-// mediaTypeOf returns the type without its parameters, and whether it is a text.
-// Without a type it is a stream of bytes (RFC 9110, section 8.3).
+// mediaTypeOf returns the type without its parameters, and whether it is a text that
+// can be searched for keys, which no other charset than UTF-8 can. Without a type it
+// is a stream of bytes (RFC 9110, section 8.3).
 func mediaTypeOf(contentType string) (mediaType string, text bool) {
-	mediaType, _, err := mime.ParseMediaType(contentType)
+	mediaType, params, err := mime.ParseMediaType(contentType)
 	if err != nil || mediaType == "" {
 		mediaType, _, _ = strings.Cut(contentType, ";")
 		if mediaType = strings.TrimSpace(mediaType); mediaType == "" {
@@ -163,19 +164,8 @@ func mediaTypeOf(contentType string) (mediaType string, text bool) {
 	if len(mediaType) < len(contentType) {
 		mediaType = strings.Clone(mediaType) // the header may be long, and entries wait
 	}
-	return mediaType, textTypes[mediaType] || strings.HasPrefix(mediaType, "text/") ||
-		strings.HasSuffix(mediaType, "+json") || strings.HasSuffix(mediaType, "+xml")
-}
-
-// isEncoded reports whether a body is compressed, so that it would have to be
-// inflated to be masked.
-func isEncoded(h http.Header) bool {
-	for _, value := range h["Content-Encoding"] {
-		if value != "" && !strings.EqualFold(value, "identity") {
-			return true
-		}
-	}
-	return false
+	return mediaType, isUTF8(params["charset"]) && (textTypes[mediaType] || strings.HasPrefix(mediaType, "text/") ||
+		strings.HasSuffix(mediaType, "+json") || strings.HasSuffix(mediaType, "+xml"))
 }
 
 // A capturedReader is a request's body, of which what the handler reads is kept.

@@ -65,7 +65,7 @@ type LogEntry struct {
 
 // A LogBody is a body in a [LogEntry].
 type LogBody struct {
-	// Text is what is kept of the body, masked.
+	// Text is what is kept of the body, masked. Only texts in UTF-8 are kept.
 	Text string
 	// Type is its media type. Empty: no body was logged.
 	Type string

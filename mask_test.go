@@ -252,9 +252,16 @@ func TestMaskShortKeys(t *testing.T) {
 	require.True(t, maskedKey{text: "1234567"}.short())
 	require.False(t, maskedKey{text: "12345678"}.short())
 	require.Equal(t, redacted, m.line("/a/s%65cret", maskedKeys([]string{"secret"})))
+	require.Equal(t, redacted, m.line(`/a/s%65cr\u0065t`, maskedKeys([]string{"secret"})))
 	require.Equal(t, "/a/b", m.line("/a/b", maskedKeys([]string{"secret"})))
 	require.Equal(t, redacted, m.query("a=secret", otterPlaces, maskedKeys([]string{"secret"})))
 	require.Equal(t, redacted, m.body([]byte("anything"), "text/plain", nil, maskedKeys([]string{"secret"}), 100))
+	for n := 1; n < 10; n++ {
+		for _, run := range base64Runs(strings.Repeat("~", n)) {
+			require.GreaterOrEqual(t, len(run), minRun, "of %d bytes: what is everywhere is never found to its end", n)
+		}
+		require.Equal(t, "/foo bar", m.line("/foo bar", maskedKeys([]string{strings.Repeat("~", n)})))
+	}
 }
 
 // TestMaskInert: what could play tricks on a terminal, a log or a reader.
@@ -286,6 +293,8 @@ func TestMaskCaps(t *testing.T) {
 		require.True(t, utf8.ValidString(got), name)
 		require.True(t, strings.HasSuffix(got, "…"), name)
 	}
+	longer := strings.Repeat("a text far longer than keys are, ", 100)
+	require.NotContains(t, m.line("/"+strings.Repeat(".", maxLine-100)+longer, maskedKeys([]string{longer})), longer[:10])
 	body := m.body([]byte(long)[:1000+bodySlack], "text/plain", nil, nil, 1000)
 	require.LessOrEqual(t, len(body), 1000)
 	require.True(t, utf8.ValidString(body))

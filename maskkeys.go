@@ -15,6 +15,9 @@ const (
 	minTail = 8
 	// shapeLen is the length of the shortest generated key.
 	shapeLen = 1 + 1 + randomDigits + sumDigits
+	// minRun is how many digits of base64 are looked for at least: one or two, of a
+	// key of as many bytes, are in every word.
+	minRun = 3
 )
 
 // A maskedKey is a presented text in the forms in which it is looked for. None of
@@ -60,6 +63,9 @@ func base64Runs(key string) (runs []string) {
 	for before := range 3 {
 		digits := base64.RawStdEncoding.EncodeToString(append(make([]byte, before, before+len(key)), key...))
 		run := digits[(before*8+5)/6 : (before+len(key))*8/6]
+		if len(run) < minRun {
+			continue
+		}
 		runs = append(runs, run)
 		if strings.ContainsAny(run, "+/") {
 			runs = append(runs, strings.NewReplacer("+", "-", "/", "_").Replace(run))

@@ -150,6 +150,7 @@ func (a *Authority) Check(w http.ResponseWriter, r *http.Request, need Need) (*h
 		refusal := a.refuse(&failure{reason: ErrUndeclared, cause: err})
 		if id != nil {
 			id.visit.refused(refusal)
+			id.visit.misplaced(r, a.sources)
 		}
 		return r, refusal
 	}
@@ -188,8 +189,8 @@ func (a *Authority) check(
 	}
 	refusal := a.refuse(f)
 	v.refused(refusal)
-	if f.reason == ErrNoKey {
-		v.misplaced(r)
+	if !f.reason.ofOneKey() {
+		v.misplaced(r, a.sources)
 	}
 	return next, refusal
 }

@@ -7,18 +7,9 @@ import "context"
 // take or give out secrets, and may be called at any time before they return; the
 // entry is otherwise as it would have been. Package admin does so by itself.
 func OmitBodies(ctx context.Context) {
-	for v := visitOf(ctx); v != nil; v = v.outer() {
+	for v := visitOf(ctx); v != nil; v = v.outer {
 		v.note(func(*record) { v.private = true })
 	}
-}
-
-// outer returns the visit of another Authority in whose handler this one's is, or
-// nil.
-func (v *visit) outer() *visit {
-	if v.identity.Context == nil {
-		return nil
-	}
-	return visitOf(v.identity.Context)
 }
 
 // private returns what may be said of a body that the handler wants kept out of the

@@ -128,9 +128,13 @@ func logTime(nanos int64) time.Time {
 	return time.Unix(0, nanos).UTC().Truncate(time.Microsecond)
 }
 
-// keys returns the texts to be masked wherever they occur.
+// keys returns the texts to be masked wherever they occur. White space around one
+// is what a client put there that was not careful.
 func (rec *record) keys() []string {
 	keys := slices.Concat(rec.presented[:], rec.misplaced)
+	for i, key := range keys {
+		keys[i] = strings.TrimSpace(key)
+	}
 	slices.Sort(keys)
 	return slices.DeleteFunc(slices.Compact(keys), func(key string) bool { return key == "" })
 }
@@ -155,12 +159,12 @@ func (r *recorder) entry(rec *record) LogEntry {
 		e.RequestID = logIDText(rec.requestID)
 	}
 	if !r.guarded(func() { r.texts(&e, rec, keys) }) {
-		dropTexts(&e)
+		dropTexts(&e, omittedFailed)
 	}
 	if redact := r.opts.Redact; redact != nil {
 		var err error
 		if !r.guarded(func() { err = redact(&e) }) || err != nil {
-			dropTexts(&e)
+			dropTexts(&e, omittedFailed)
 		}
 	}
 	return e
@@ -168,6 +172,13 @@ func (r *recorder) entry(rec *record) LogEntry {
 
 // texts sets what came from the client, the handler or whoever acts, masked.
 func (r *recorder) texts(e *LogEntry, rec *record, keys []maskedKey) {
+	client := r.masker.line(rec.client, keys)
+	if len(rec.misplaced) > maxMisplaced {
+		dropTexts(e, omittedCrowd)
+		e.Client = client
+		return
+	}
+	e.Client = client
 	e.Actor = r.masker.line(rec.actor, keys)
 	sources := r.sources
 	if len(rec.sources) > 0 && &rec.sources[0] != &sources[0] { // another view's
@@ -177,7 +188,6 @@ func (r *recorder) texts(e *LogEntry, rec *record, keys []maskedKey) {
 	e.Path = r.masker.line(rec.path, keys)
 	e.Route = r.masker.line(rec.route, nil)
 	e.Query = r.masker.query(rec.query, sources, keys)
-	e.Client = r.masker.line(rec.client, keys)
 	e.Detail = r.masker.line(rec.detail, keys)
 	e.Fingerprint = r.fingerprint(rec)
 	e.Request = r.body(&rec.request, sources, keys)
@@ -204,15 +214,16 @@ const (
 	omittedEncoded  = "content coding"
 	omittedShortKey = "the key is too short to be masked"
 	omittedFailed   = "redaction failed"
+	omittedCrowd    = "too many texts that may be keys"
 	omittedPrivate  = "the handler keeps it out of the log"
 )
 
 // dropTexts takes out all that redaction has not, or not surely, gone over.
-func dropTexts(e *LogEntry) {
+func dropTexts(e *LogEntry, why string) {
 	e.Method, e.Path, e.Route, e.Query, e.Client = "", "", "", "", ""
-	e.Fingerprint, e.Detail = "", omittedFailed
+	e.Fingerprint, e.Detail = "", why
 	for _, b := range []*LogBody{&e.Request, &e.Response} {
-		*b = LogBody{Omitted: omittedFailed}
+		*b = LogBody{Omitted: why}
 	}
 }
 

@@ -2,7 +2,6 @@ package apikey
 
 import (
 	"context"
-	"encoding/base64"
 	"net/http"
 	"strings"
 	"sync"
@@ -14,6 +13,7 @@ import (
 // end may be called on nil, where nothing is recorded.
 type visit struct {
 	core     *core
+	outer    *visit // of another Authority, in whose handler this one's is; or nil
 	identity identity
 	writer   logWriter
 	returned bool // the handler did, and did not panic
@@ -32,12 +32,12 @@ type visit struct {
 
 func newVisit(c *core, r *http.Request) *visit {
 	now := time.Now()
-	v := &visit{core: c, next: r}
+	v := &visit{core: c, next: r, outer: visitOf(r.Context())}
 	rec := &v.record
 	rec.id, rec.start = later(now.UnixNano()), now
 	rec.requestID = rec.id
-	if outer := visitOf(r.Context()); outer != nil {
-		rec.requestID = outer.record.requestID // another Authority's
+	if v.outer != nil {
+		rec.requestID = v.outer.record.requestID
 	}
 	rec.method, rec.path, rec.query = r.Method, r.URL.Path, r.URL.RawQuery
 	rec.line = len(r.Method) + len(r.RequestURI)
@@ -90,39 +90,14 @@ func (v *visit) note(change func(rec *record)) {
 	}
 }
 
-// presented notes what the request carries.
+// presented notes what the request carries, also for the entries of outer
+// Authorities, which do not know where this one looks.
 func (v *visit) presented(found *presented) {
 	v.note(func(rec *record) { rec.presented = [2]string{found.text, found.other} })
-}
-
-// misplaced notes the texts that stand where other routes of this Authority, or other
-// servers, look for keys: clients send keys in the wrong place.
-func (v *visit) misplaced(r *http.Request) {
-	if v == nil {
-		return
+	for v != nil && v.outer != nil {
+		v = v.outer
+		v.note(func(rec *record) { rec.astray(found.text, found.other) })
 	}
-	texts := authorizations(r.Header["Authorization"])
-	for _, s := range v.core.opts.Sources {
-		if s.kind == sourceHeader {
-			texts = append(texts, r.Header[s.name]...)
-		} else if text, f := s.read(r); f == nil {
-			texts = append(texts, text)
-		}
-	}
-	v.note(func(rec *record) { rec.misplaced = texts })
-}
-
-// authorizations returns what may be keys in Authorization headers of any scheme.
-func authorizations(lines []string) (texts []string) {
-	for _, line := range lines {
-		_, credentials, _ := strings.Cut(line, " ")
-		texts = append(texts, credentials)
-		if plain, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(credentials, "=")); err == nil {
-			_, password, _ := strings.Cut(string(plain), ":")
-			texts = append(texts, password)
-		}
-	}
-	return texts
 }
 
 // authenticated notes whose request it is.

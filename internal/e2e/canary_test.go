@@ -14,6 +14,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -33,21 +34,48 @@ import (
 
 // spell returns a text in the forms in which it may turn up.
 func spell(text string) map[string]string {
-	quoted, _ := json.Marshal(text)
-	basic := base64.StdEncoding.EncodeToString([]byte("api:" + text))
+	quoted := func(text string) string {
+		q, _ := json.Marshal(text)
+		return strings.Trim(string(q), `"`)
+	}
+	var units, references strings.Builder
+	for _, r := range text {
+		fmt.Fprintf(&units, `\u%04x`, r)
+		fmt.Fprintf(&references, "&#%d;", r)
+	}
+	digits := func(text string) string {
+		return strings.TrimRight(base64.StdEncoding.EncodeToString([]byte(text)), "=")
+	}
 	return map[string]string{
 		"raw":              text,
 		"query":            url.QueryEscape(text),
+		"query, twice":     url.QueryEscape(url.QueryEscape(text)),
 		"path":             url.PathEscape(text),
+		"path of a URL":    (&url.URL{Path: text}).EscapedPath(),
 		"all percent":      "%" + strings.Join(strings.Fields(fmt.Sprintf("% x", text)), "%"),
-		"JSON":             strings.Trim(string(quoted), `"`),
+		"JSON":             quoted(text),
+		"JSON in JSON":     quoted(quoted(text)),
+		"all JSON":         units.String(),
 		"HTML":             html.EscapeString(text),
-		"base64":           strings.TrimRight(base64.StdEncoding.EncodeToString([]byte(text)), "="),
+		"HTML in JSON":     quoted(html.EscapeString(text)),
+		"all HTML":         references.String(),
+		"base64":           digits(text),
 		"base64 for URLs":  base64.RawURLEncoding.EncodeToString([]byte(text)),
-		"Basic":            strings.TrimRight(basic, "="),
+		"Basic":            digits("api:" + text),
+		"base64 in more":   digits("a=" + text + " and more"),
 		"hex":              hex.EncodeToString([]byte(text)),
 		"hex, in capitals": strings.ToUpper(hex.EncodeToString([]byte(text))),
 	}
+}
+
+// pieces returns what is searched for of a form: all of it, and either end, in case
+// it was cut.
+func pieces(form string) []string {
+	const end = 20
+	if len(form) <= end {
+		return []string{form}
+	}
+	return []string{form, form[:end], form[len(form)-end:]}
 }
 
 // A lockedBuffer is what a process has printed.
@@ -132,7 +160,7 @@ func (c *spiller) issue(t *testing.T) {
 	_, secret, err := c.auth.Issue(t.Context(), spec)
 	require.NoError(t, err)
 	c.keys["generated"] = secret.Reveal()
-	c.keys["custom"] = `canary & "co" <ö> /%41\ + x`
+	c.keys["custom"] = `canary & "co" <ö> /%41\u0043&amp;\ + x`
 	_, err = c.auth.IssueCustom(t.Context(), spec, c.keys["custom"])
 	require.NoError(t, err)
 	other, err := apikey.New(t.Context(), apikey.NewMemoryStore(), nil)
@@ -140,7 +168,7 @@ func (c *spiller) issue(t *testing.T) {
 	_, secret, err = other.Issue(t.Context(), spec)
 	require.NoError(t, err)
 	c.keys["unknown generated"] = secret.Reveal()
-	c.keys["unknown custom"] = `sparrow & "co" <ü> /%42\ + y`
+	c.keys["unknown custom"] = `sparrow & "co" <ü> /%42\u0044&lt;\ + y`
 }
 
 // hunter is a secret of a client's that is no key.
@@ -156,6 +184,8 @@ func (c *spiller) handler() http.Handler {
 			fmt.Fprintf(w, "%s is %s\n", name, text)
 		}
 		fmt.Fprintln(w, "and others are", c.keys["generated"], c.keys["unknown generated"])
+		dump, _ := httputil.DumpRequest(r, false)
+		_, _ = w.Write(dump)
 	}
 	answer := func(status int, contentType string) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
@@ -236,57 +266,78 @@ func (c *spiller) requests(path, key string) map[string]*http.Request {
 	add("Bearer", "", "text/plain", everything.String(), "Authorization", "Bearer "+key)
 	add("a body that is no JSON", "", "application/json", `{"API_Key":"`+forms["JSON"])
 	add("a body too large", "", "application/json", `{"API_Key":"`+forms["JSON"]+`","b":"`+strings.Repeat("x", 2<<20)+`"}`)
-	add("in the middle of much", "", "text/plain", strings.Repeat("x", 16<<10-10)+everything.String(), "X-ApiKey", key)
+	if path == "/ok/" {
+		for name, text := range forms {
+			add(name+", across the cut", "", "text/plain", strings.Repeat(".", 16<<10-len(text)+1)+text+everything.String(), "X-ApiKey", key)
+		}
+	}
 	return requests
+}
+
+// outcomes are the paths of requests, and the statuses of their answers: 0 where none
+// came to its end.
+var outcomes = map[string][]int{
+	"/ok/":        {200, 400, 401, 413},
+	"/json/":      {200},
+	"/bad/":       {400, 503},
+	"/missing/":   {404},
+	"/method/":    {405},
+	"/redirect/":  {302},
+	"/panic/":     {0},
+	"/large/":     {413},
+	"/slow/":      {503},
+	"/forbidden/": {403},
+	"/feed/":      {200, 401},
 }
 
 // TestCanary: through every outcome and into every sink, no key in any form.
 func TestCanary(t *testing.T) {
 	for name, sink := range sinks {
-		t.Run(name, func(t *testing.T) {
-			for peppered, pepper := range map[string]apikey.Pepper{
-				"no pepper": apikey.NoPepper(), "pepper": apikey.NewPepper([]byte("sixteen bytes or more of pepper")),
-			} {
-				t.Run(peppered, func(t *testing.T) {
-					c := newSpiller(t, sink, pepper)
-					seen := c.drive(t)
-					for _, status := range []int{200, 302, 400, 401, 403, 404, 405, 413, 503} {
-						assert.Positive(t, seen[status], "no request was answered with %d", status)
+		for peppered, pepper := range map[string]apikey.Pepper{
+			"no pepper": apikey.NoPepper(), "pepper": apikey.NewPepper([]byte("sixteen bytes or more of pepper")),
+		} {
+			t.Run(name+", "+peppered, func(t *testing.T) {
+				t.Parallel()
+				c := newSpiller(t, sink, pepper)
+				requests := 0
+				for path, statuses := range outcomes {
+					seen := c.drive(t, path)
+					for _, status := range statuses {
+						assert.Positive(t, seen[status], "no request to %s was answered with %d", path, status)
 					}
-					assert.Positive(t, seen[0], "no handler panicked")
-					require.NoError(t, c.auth.Shutdown(t.Context()))
-					stats := c.auth.LogStats()
-					require.Equal(t, stats.Accepted, stats.Stored)
-					require.Zero(t, stats.Dropped)
-					c.search(t, name)
-				})
-			}
-		})
+					for _, n := range seen {
+						requests += n
+					}
+				}
+				require.NoError(t, c.auth.Shutdown(t.Context()))
+				stats := c.auth.LogStats()
+				require.Equal(t, stats.Accepted, stats.Stored)
+				require.Equal(t, int64(requests+2), stats.Stored, "each request has its entry, and the two keys that were made")
+				c.search(t, name)
+			})
+		}
 	}
 }
 
-// drive makes all requests, and counts the statuses of the answers, 0 for none.
-func (c *spiller) drive(t *testing.T) map[int]int {
+// drive makes all requests to a path, and counts the statuses of the answers.
+func (c *spiller) drive(t *testing.T, path string) (seen map[int]int) {
 	t.Helper()
 	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	seen := map[int]int{}
-	paths := []string{"/ok/", "/json/", "/bad/", "/missing/", "/method/", "/redirect/", "/panic/", "/large/", "/slow/", "/forbidden/", "/feed/"}
-	for _, path := range paths {
-		for kind, key := range c.keys {
-			for name, r := range c.requests(path, key) {
-				r.Header.Set(whichKey, kind)
-				c.down.Store(path == "/bad/" && name == "query")
-				resp, err := client.Do(r)
-				if err != nil {
-					seen[0]++
-					continue
-				}
-				if _, err := io.Copy(io.Discard, resp.Body); err != nil {
-					seen[0]++
-				}
-				require.NoError(t, resp.Body.Close())
-				seen[resp.StatusCode]++
+	seen = map[int]int{}
+	for kind, key := range c.keys {
+		for name, r := range c.requests(path, key) {
+			r.Header.Set(whichKey, kind)
+			c.down.Store(path == "/bad/" && name == "query")
+			resp, err := client.Do(r)
+			if err != nil {
+				seen[0]++
+				continue
 			}
+			if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+				resp.StatusCode = 0
+			}
+			require.NoError(t, resp.Body.Close())
+			seen[resp.StatusCode]++
 		}
 	}
 	return seen
@@ -302,21 +353,41 @@ func (c *spiller) search(t *testing.T, name string) {
 		places[filepath.Base(file)], err = os.ReadFile(file) //nolint:gosec // our own
 		require.NoError(t, err)
 	}
-	if entries, _, err := c.auth.AccessLog(t.Context(), apikey.LogQuery{Limit: 1000, Bodies: true}); err == nil {
-		require.NotEmpty(t, entries)
-		places["entries"] = fmt.Appendf(nil, "%+v", entries)
+	require.NotEmpty(t, places["keys.db-wal"], "what is not yet in the database is searched too")
+	if name == "SQLite" {
+		require.NotEmpty(t, places["log.db-wal"])
 	}
+	places["entries"] = c.entries(t)
 	searched := 0
 	c.keys["other"] = hunter
 	for place, content := range places {
 		searched += len(content)
 		for kind, key := range c.keys {
 			for form, text := range spell(key) {
-				if at := bytes.Index(content, []byte(text)); at >= 0 {
-					t.Errorf("the %s key, as %s, at byte %d of %s of %s", kind, form, at, place, name)
+				for _, piece := range pieces(text) {
+					if at := bytes.Index(content, []byte(piece)); at >= 0 {
+						t.Errorf("the %s key, as %s, at byte %d of %s of %s", kind, form, at, place, name)
+					}
 				}
 			}
 		}
 	}
 	require.Greater(t, searched, 100<<10, "there is something to search")
+}
+
+// entries returns all of the log, where that can be read.
+func (c *spiller) entries(t *testing.T) (all []byte) {
+	t.Helper()
+	q := apikey.LogQuery{Limit: 1000, Bodies: true}
+	for {
+		entries, next, err := c.auth.AccessLog(t.Context(), q)
+		if errors.Is(err, errors.ErrUnsupported) {
+			return nil
+		}
+		require.NoError(t, err)
+		if all = fmt.Appendf(all, "%+v", entries); next == "" {
+			return all
+		}
+		q.Cursor = next
+	}
 }

@@ -1,8 +1,12 @@
 package e2e
 
 import (
+	"bufio"
 	"errors"
+	"io"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"testing"
 
 	"github.com/gin-gonic/gin"
@@ -46,18 +50,39 @@ func echoHost(auth *apikey.Authority) http.Handler {
 	return e
 }
 
-// forGin makes gin middleware of net/http middleware that hands on the writer
-// that it was given, as Require does.
+// forGin makes gin middleware of net/http middleware.
 func forGin(m func(http.Handler) http.Handler) gin.HandlerFunc {
 	return func(c *gin.Context) {
-		served := false
-		m(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		served, writer := false, c.Writer
+		defer func() { c.Writer = writer }()
+		m(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			served, c.Request = true, r
+			c.Writer = &throughWriter{writer, w}
 			c.Next()
-		})).ServeHTTP(c.Writer, c.Request)
+		})).ServeHTTP(writer, c.Request)
 		if !served {
 			c.Abort()
 		}
+	}
+}
+
+// A throughWriter writes by way of the writer that the middleware hands on.
+type throughWriter struct {
+	gin.ResponseWriter
+	next http.ResponseWriter
+}
+
+func (w *throughWriter) Unwrap() http.ResponseWriter       { return w.next }
+func (w *throughWriter) Write(p []byte) (int, error)       { return w.next.Write(p) }
+func (w *throughWriter) WriteString(s string) (int, error) { return io.WriteString(w.next, s) }
+func (w *throughWriter) Flush()                            { _ = http.NewResponseController(w.next).Flush() }
+func (w *throughWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	return http.NewResponseController(w.next).Hijack()
+}
+
+func (w *throughWriter) WriteHeader(status int) {
+	if status > 0 { // gin has -1 for "none"
+		w.next.WriteHeader(status)
 	}
 }
 
@@ -142,6 +167,29 @@ func TestHosts(t *testing.T) {
 					}
 				})
 			}
+		})
+	}
+}
+
+// TestHostsAreLogged: in each framework the log has of a request what its client
+// does.
+func TestHostsAreLogged(t *testing.T) {
+	gin.SetMode(gin.TestMode)
+	for _, host := range hosts {
+		t.Run(host.name, func(t *testing.T) {
+			auth := embedded(t, nil)
+			server := httptest.NewServer(host.build(auth))
+			served := ask{kind: jsonType, body: `{"a":1}`, header: []string{"X-ApiKey", canary}}.do(t, server.URL+"/jobs/7")
+			refused := ask{}.do(t, server.URL+"/jobs/7")
+			server.Close()
+			require.NoError(t, auth.Shutdown(t.Context()))
+			entries := logged(t, auth)
+			require.Len(t, entries, 2)
+			assert.Equal(t, []int{served.status, refused.status}, []int{entries[0].Status, entries[1].Status})
+			assert.Equal(t, []int{200, 401}, []int{entries[0].Status, entries[1].Status})
+			assert.Equal(t, apikey.LogBody{Text: `{"a":1}`, Type: jsonType}, entries[0].Request)
+			assert.Equal(t, apikey.LogBody{Text: served.body, Type: jsonType}, entries[0].Response)
+			assert.EqualValues(t, len(refused.body), entries[1].ResponseBytes)
 		})
 	}
 }

@@ -107,7 +107,7 @@ func TestLoggers(t *testing.T) {
 			for _, inside := range []bool{false, true} {
 				var leaks []string
 				for _, w := range ways(canary) {
-					text := logged(t, w, func(out io.Writer) http.Handler {
+					text := printed(t, w, func(out io.Writer) http.Handler {
 						return row.logger(embedded(t, nil), inside, out)
 					})
 					require.Contains(t, text, "/p", "it logs the request")
@@ -125,8 +125,8 @@ func TestLoggers(t *testing.T) {
 	}
 }
 
-// logged sends one request that is served, and returns what was logged.
-func logged(t *testing.T, w way, build func(io.Writer) http.Handler) string {
+// printed sends one request that is served, and returns what was logged.
+func printed(t *testing.T, w way, build func(io.Writer) http.Handler) string {
 	t.Helper()
 	var out bytes.Buffer
 	server := httptest.NewServer(build(&out))

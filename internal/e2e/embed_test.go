@@ -2,12 +2,17 @@ package e2e
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -20,6 +25,28 @@ import (
 
 // The claims of docs/embedding.md are held by the tests of this file and of the
 // files embed_*_test.go; the code blocks there are functions here.
+func TestEmbeddingIsTested(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join(repo, "docs", "embedding.md"))
+	require.NoError(t, err)
+	files, err := filepath.Glob("*_test.go")
+	require.NoError(t, err)
+	var code strings.Builder
+	for _, file := range files {
+		text, err := os.ReadFile(file) //nolint:gosec // our own
+		require.NoError(t, err)
+		code.Write(text)
+	}
+	blocks := goBlocks.FindAllStringSubmatch(string(page), -1)
+	require.NotEmpty(t, blocks)
+	for _, block := range blocks {
+		assert.Contains(t, code.String(), strings.TrimSpace(block[1]))
+	}
+	tests := regexp.MustCompile("`(Test[A-Za-z0-9]+)`").FindAllStringSubmatch(string(page), -1)
+	require.NotEmpty(t, tests)
+	for _, test := range tests {
+		assert.Contains(t, code.String(), "func "+test[1]+"(t ")
+	}
+}
 
 const (
 	canary   = "canary-9F3kQ7" // the text of the key: it must show up nowhere behind Require
@@ -29,17 +56,39 @@ const (
 	jsonType = "application/json"
 )
 
-// embedded returns an Authority whose store holds the two keys.
+// embedded returns an Authority whose store holds the two keys. It logs both bodies
+// of all requests, and the test fails if the log has the key in it at the end.
 func embedded(t *testing.T, opts *apikey.Options) *apikey.Authority {
 	t.Helper()
-	auth, err := apikey.New(t.Context(), apikey.NewMemoryStore(), opts)
+	logging := apikey.Options{}
+	if opts != nil {
+		logging = *opts
+	}
+	logging.Log.Sink = apikey.NewMemoryLog(10_000)
+	auth, err := apikey.New(t.Context(), apikey.NewMemoryStore(), &logging)
 	require.NoError(t, err)
-	spec := apikey.KeySpec{Name: "caller", Permissions: []apikey.Permission{apikey.JobsView}}
+	t.Cleanup(func() {
+		require.NoError(t, auth.Shutdown(context.Background()))
+		if !logging.Log.Off {
+			assert.NotContains(t, fmt.Sprintf("%+v", logged(t, auth)), canary)
+		}
+	})
+	spec := apikey.KeySpec{Name: "caller", Permissions: []apikey.Permission{apikey.JobsView}, Logging: apikey.LogBoth}
 	_, err = auth.IssueCustom(t.Context(), spec, canary)
 	require.NoError(t, err)
 	_, err = auth.IssueCustom(t.Context(), apikey.KeySpec{Name: "weakling"}, weakling)
 	require.NoError(t, err)
 	return auth
+}
+
+// logged returns what the log has of requests, the oldest first.
+func logged(t *testing.T, auth *apikey.Authority) []apikey.LogEntry {
+	t.Helper()
+	entries, next, err := auth.AccessLog(context.Background(), apikey.LogQuery{Limit: 1000, Bodies: true})
+	require.NoError(t, err)
+	require.Empty(t, next)
+	slices.Reverse(entries)
+	return slices.DeleteFunc(entries, func(e apikey.LogEntry) bool { return e.Outcome == apikey.OutcomeChange })
 }
 
 // A sight is all that a handler sees of a request.

@@ -18,32 +18,34 @@ import (
 	"github.com/seed-be062aaa/apikey"
 )
 
-// TestWriterIsHandedOn: the handler gets the very writer that the server made,
-// with all that it can do.
+// TestWriterIsHandedOn: the handler gets a writer with all that the server's own can
+// do and, where nothing is logged, that very one.
 func TestWriterIsHandedOn(t *testing.T) {
-	guard := embedded(t, nil).RequireKey()
-	var outer http.ResponseWriter
-	base := serving(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		outer = w
-		guard(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			assert.Same(t, outer, w)
-			assert.Implements(t, (*http.Flusher)(nil), w)
-			assert.Implements(t, (*http.Hijacker)(nil), w)
-			assert.Implements(t, (*io.ReaderFrom)(nil), w)
-			assert.Implements(t, (*io.StringWriter)(nil), w)
-			control := http.NewResponseController(w)
-			soon := time.Now().Add(time.Minute)
-			assert.NoError(t, control.SetReadDeadline(soon))
-			assert.NoError(t, control.SetWriteDeadline(soon))
-			assert.NoError(t, control.EnableFullDuplex())
-			_, err := w.(io.ReaderFrom).ReadFrom(strings.NewReader("sent"))
-			assert.NoError(t, err)
-			assert.NoError(t, control.Flush())
-		})).ServeHTTP(w, r)
-	}))
-	for _, w := range ways(canary) {
-		a := w.ask.do(t, base+"/p"+w.query)
-		assert.Equal(t, "sent", a.body)
+	for _, off := range []bool{true, false} {
+		guard := embedded(t, &apikey.Options{Log: apikey.LogOptions{Off: off}}).RequireKey()
+		var outer http.ResponseWriter
+		base := serving(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			outer = w
+			guard(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				assert.Equal(t, off, outer == w)
+				assert.Implements(t, (*http.Flusher)(nil), w)
+				assert.Implements(t, (*http.Hijacker)(nil), w)
+				assert.Implements(t, (*io.ReaderFrom)(nil), w)
+				assert.Implements(t, (*io.StringWriter)(nil), w)
+				control := http.NewResponseController(w)
+				soon := time.Now().Add(time.Minute)
+				assert.NoError(t, control.SetReadDeadline(soon))
+				assert.NoError(t, control.SetWriteDeadline(soon))
+				assert.NoError(t, control.EnableFullDuplex())
+				_, err := w.(io.ReaderFrom).ReadFrom(strings.NewReader("sent"))
+				assert.NoError(t, err)
+				assert.NoError(t, control.Flush())
+			})).ServeHTTP(w, r)
+		}))
+		for _, w := range ways(canary) {
+			a := w.ask.do(t, base+"/p"+w.query)
+			assert.Equal(t, "sent", a.body)
+		}
 	}
 }
 

@@ -26,6 +26,7 @@ var roles = map[string]func(ctx context.Context, path, name string) error{
 	"lock":    lockRole,
 	"migrate": migrateRole,
 	"log":     logRole,
+	"served":  servedRole,
 }
 
 func TestMain(m *testing.M) {

@@ -1,0 +1,80 @@
+package apikey
+
+import (
+	"encoding/base64"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// maxMisplaced is how many such texts of one request are looked for in its entry. Of
+// a request with more, which no client sends by mistake, no text is kept.
+const maxMisplaced = 8
+
+// misplaced notes the texts that may be keys of a request in which no one key was
+// found: because they differ, or stand where other routes of this Authority, or
+// other servers, look for keys. Clients send keys in the wrong place.
+func (v *visit) misplaced(r *http.Request, sources []Source) {
+	if v == nil {
+		return
+	}
+	texts := authorizations(r.Header["Authorization"])
+	for _, s := range slices.Concat(sources, v.core.opts.Sources) {
+		switch s.kind {
+		case sourceHeader:
+			texts = append(texts, r.Header[s.name]...)
+		case sourceQuery:
+			texts = append(texts, pairValues(r.URL.RawQuery, s.name)...)
+		}
+	}
+	v.note(func(rec *record) { rec.astray(texts...) })
+}
+
+// astray notes texts that may be keys, up to one too many.
+func (rec *record) astray(texts ...string) {
+	for _, text := range texts {
+		if text != "" && len(rec.misplaced) <= maxMisplaced && !slices.Contains(rec.misplaced, text) {
+			rec.misplaced = append(rec.misplaced, text)
+		}
+	}
+}
+
+// ofOneKey reports whether a request was refused for what its only key is.
+func (r Reason) ofOneKey() bool {
+	switch r {
+	case ErrUnknownKey, ErrKeyDisabled, ErrKeyExpired, ErrKeyRevoked, ErrSourceRefused, ErrForbidden, ErrStoreFailed:
+		return true
+	}
+	return false
+}
+
+// authorizations returns what may be keys in Authorization headers of any scheme, or
+// of none.
+func authorizations(lines []string) (texts []string) {
+	for _, line := range lines {
+		_, credentials, found := strings.Cut(line, " ")
+		if !found {
+			credentials = line
+		}
+		texts = append(texts, credentials)
+		if plain, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(credentials, "=")); err == nil {
+			_, password, _ := strings.Cut(string(plain), ":")
+			texts = append(texts, password)
+		}
+	}
+	return texts
+}
+
+// pairValues returns the values of the pairs of that name, as they are where they
+// cannot be decoded.
+func pairValues(query, name string) (values []string) {
+	for start, end := range pairsNamed(query, name) {
+		_, value, _ := strings.Cut(query[start:end], "=")
+		if plain, err := url.QueryUnescape(value); err == nil {
+			value = plain
+		}
+		values = append(values, value)
+	}
+	return values
+}

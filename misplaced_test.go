@@ -1,0 +1,104 @@
+package apikey_test
+
+import (
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/seed-be062aaa/apikey"
+)
+
+// Keys that were presented so that the request was refused are in no text of its
+// entry, though they stand in its path too.
+func TestNoTextThatMayBeAKeyIsInAnEntry(t *testing.T) {
+	const one, two, three = "custom-one-of-a-client", "custom-two-of-a-client", "custom-three-of-a-client"
+	log := newLogged(t, apikey.Options{})
+	plain := log.RequireKey()(says("served"))
+	feed := log.With(apikey.Overrides{Sources: []apikey.Source{
+		apikey.FromHeader("X-Feed-Key"), apikey.FromQuery("feed"), apikey.FromBasic("api"), apikey.FromBearer(),
+	}}).RequireKey()(says("served"))
+	basic := func(text string) string { return "Basic " + base64.StdEncoding.EncodeToString([]byte("api:"+text)) }
+	rows := []struct {
+		name   string
+		guard  http.Handler
+		query  string
+		header []string
+		status int
+	}{
+		{"two lines of the header", plain, "", []string{"X-ApiKey", one, "X-ApiKey", two, "X-ApiKey", three}, 400},
+		{"two pairs of the query", plain, "key=" + one + "&key=" + two + "&key=" + three, nil, 400},
+		{"a header and two pairs", plain, "key=" + two + "&key=" + three, []string{"X-ApiKey", one}, 400},
+		{"a pair that cannot be decoded", plain, "key=%zz&a=" + two, []string{"X-ApiKey", one, "Authorization", two}, 400},
+		{"three places of a view", feed, "feed=" + two, []string{"X-Feed-Key", one, "Authorization", basic(three)}, 400},
+		{"Basic that is no base64", feed, "", []string{"Authorization", "Basic " + one, "X-ApiKey", two, "Authorization", "ApiKey " + three}, 401},
+		{"places of others", plain, "", []string{"Authorization", basic(one), "Authorization", "Bearer " + two, "Authorization", "ApiKey " + three}, 401},
+		{"white space around it", plain, "key=" + url.QueryEscape(" "+one+"\t"), nil, 401},
+		{"no key but another problem", log.Record()(checking(log.Authority, apikey.AllOf("nope"))), "", []string{"X-ApiKey", one, "Authorization", "Bearer " + two}, 500},
+	}
+	for i, row := range rows {
+		t.Run(row.name, func(t *testing.T) {
+			path := "/" + one
+			for _, text := range []string{two, three} {
+				if strings.Contains(row.query+fmt.Sprint(row.header), text) || strings.Contains(fmt.Sprint(row.header), basic(text)) {
+					path += "/" + text
+				}
+			}
+			r := httptest.NewRequest("GET", path+"?"+row.query, nil)
+			for j := 0; j < len(row.header); j += 2 {
+				r.Header.Add(row.header[j], row.header[j+1])
+			}
+			assert.Equal(t, row.status, ask(row.guard, r).Code)
+			e := log.requests(t, i+1)[i]
+			assert.Regexp(t, `^(/\[redacted\])+$`, e.Path)
+			assert.NotContains(t, fmt.Sprintf("%+v", e), "-of-a-client")
+		})
+	}
+}
+
+// Who sends texts by the hundred is told from others by the address alone: to look
+// for all of them would hold up the entries of others.
+func TestOfManyTextsThatMayBeKeysNoneIsLookedFor(t *testing.T) {
+	log := newLogged(t, apikey.Options{})
+	for i, n := range []int{8, 9, 10_000} {
+		r := httptest.NewRequest("GET", "/a/custom-text-7/b?q=custom-text-5", nil)
+		for i := range n {
+			r.Header.Add("Authorization", fmt.Sprint("ApiKey custom-text-", i))
+		}
+		ask(log.RequireKey()(says("served")), r)
+		e := log.requests(t, i+1)[i]
+		assert.Equal(t, "192.0.2.1", e.Client)
+		assert.Equal(t, 401, e.Status)
+		assert.NotContains(t, fmt.Sprintf("%+v", e), "custom-text")
+		if n == 8 {
+			assert.Equal(t, "/a/[redacted]/b", e.Path)
+		} else {
+			assert.Empty(t, e.Path)
+			assert.Equal(t, "too many texts that may be keys", e.Detail)
+		}
+	}
+}
+
+// What the Authority outside logs of a request has neither its own key in it nor
+// that of the Authority inside, of whose places it knows nothing.
+func TestAnInnerAuthoritysKeyIsInNoEntry(t *testing.T) {
+	const inner = "the-key-of-the-inner-one"
+	outside := newLogged(t, apikey.Options{})
+	outside.withLevel(t, apikey.LogBoth, loggingKey)
+	inside := newLogged(t, apikey.Options{Sources: []apikey.Source{apikey.FromHeader("X-Inner"), apikey.FromJSON("inner")}})
+	for i, header := range []string{"X-Inner", "X-Other"} {
+		r := httptest.NewRequest("POST", "/"+inner, strings.NewReader(`{"inner":"`+inner+`"}`))
+		r.Header.Set("X-ApiKey", loggingKey)
+		r.Header.Set("Content-Type", jsonT)
+		r.Header.Set(header, inner)
+		ask(outside.RequireKey()(inside.RequireKey()(says("you are "+inner))), r)
+		e := outside.requests(t, i+1)[i]
+		assert.NotContains(t, fmt.Sprintf("%+v", e), inner)
+		assert.Equal(t, "/[redacted]", e.Path)
+	}
+}
