@@ -328,6 +328,7 @@ func (a *Authority) change(ctx context.Context, id string, action Action, do edi
 			return nil, refused
 		}
 		if errors.Is(err, errUnchanged) {
+			a.cache.changed(id) // another node made the change, of which the feed may not have told yet
 			return before.withoutDigests(), nil
 		}
 		for _, edit := range then {
