@@ -522,7 +522,7 @@ func TestKeyMovesBehindTheCache(t *testing.T) {
 		synctest.Wait()
 		for i := range 20 {
 			require.NoError(t, opens(t, auth, "a key text"), "after %d half seconds", i)
-			if i == 4 { // and half a second ago it was not under the newer
+			if i == 9 { // at 4 s it was not under the newer, and at 5 s its entry under the older is refreshed
 				require.NoError(t, store.RecordUses(t.Context(), []Use{{
 					KeyID: id, At: time.Now(),
 					From: newDigester(older).digest("a key text"), To: newDigester(newer).digest("a key text"),
