@@ -181,11 +181,11 @@ func (c *cache) changed(id string) {
 }
 
 // watch follows the feed until ctx is done.
-func (c *cache) watch(ctx context.Context, feed ChangeFeed, alarm *alarm) {
+func watch(ctx context.Context, feed ChangeFeed, changed func(id string), alarm *alarm) {
 	const first, most = 50 * time.Millisecond, time.Second
 	for pause := first; ctx.Err() == nil; pause = min(2*pause, most) {
 		began := time.Now()
-		err := c.watchOnce(ctx, feed)
+		err := watchOnce(ctx, feed, changed)
 		if ctx.Err() != nil {
 			return
 		}
@@ -198,13 +198,13 @@ func (c *cache) watch(ctx context.Context, feed ChangeFeed, alarm *alarm) {
 	}
 }
 
-func (c *cache) watchOnce(ctx context.Context, feed ChangeFeed) (err error) {
+func watchOnce(ctx context.Context, feed ChangeFeed, changed func(id string)) (err error) {
 	defer func() {
 		if recover() != nil { // its value may hold anything
 			err = errPanicked
 		}
 	}()
-	return feed.Watch(ctx, c.changed)
+	return feed.Watch(ctx, changed)
 }
 
 // A flight is one load that any number of requests wait for.
