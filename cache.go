@@ -32,7 +32,7 @@ type CacheOptions struct {
 	// Stale is how long, after TTL, a key is still served while the store fails.
 	// Default: 30 s. -1: not at all.
 	Stale time.Duration
-	// MaxKeys is how many keys are kept, of about 500 bytes each, and a quarter as
+	// MaxKeys is how many keys are kept, of about 550 bytes each, and a quarter as
 	// many texts that are none. Default: 100,000.
 	MaxKeys int
 }

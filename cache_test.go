@@ -1,6 +1,7 @@
 package apikey
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -540,6 +541,28 @@ func TestKeyMovesBehindTheCache(t *testing.T) {
 	})
 }
 
+// TestFailureBehindTheCacheIsTold: the operator hears of it though every request is
+// served.
+func TestFailureBehindTheCacheIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var told bytes.Buffer
+		store := newRemote()
+		auth, err := New(t.Context(), store, &Options{Logger: slog.New(slog.NewTextHandler(&told, nil))})
+		require.NoError(t, err)
+		issue(t, auth, "a key text")
+		synctest.Wait()
+		require.NoError(t, opens(t, auth, "a key text"))
+		store.down.Store(true)
+		for range 10 {
+			require.NoError(t, opens(t, auth, "a key text"))
+			time.Sleep(time.Second)
+		}
+		require.NoError(t, auth.Shutdown(t.Context()))
+		require.Contains(t, told.String(), "the key store failed")
+		require.Contains(t, told.String(), errDown.Error())
+	})
+}
+
 // TestStaleIsNotChanged: a key that is known to have changed is not served stale.
 func TestStaleIsNotChanged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -645,6 +668,31 @@ func TestCacheIsBounded(t *testing.T) {
 	require.Greater(t, kept, 100)
 }
 
+// TestCrowdedSets: digests that share their sets and their tags are told apart, and
+// what was put last is there.
+func TestCrowdedSets(t *testing.T) {
+	table, changes := newCacheTable(1000), &changeClock{}
+	var all []*cacheEntry
+	for i := range 3000 {
+		e := &cacheEntry{at: time.Duration(i), latest: &atomic.Uint64{}, key: &Key{}}
+		e.digest[0], e.digest[8] = byte(i%4), byte(i%3*127) // 0, 127 and 254
+		e.digest[30], e.digest[31] = byte(i>>8), byte(i)
+		table.put(e, changes)
+		require.Same(t, e, table.find(&e.digest, changes))
+		all = append(all, e)
+	}
+	kept := 0
+	for _, e := range all {
+		if found := table.find(&e.digest, changes); found != nil {
+			require.Same(t, e, found)
+			kept++
+			table.drop(&e.digest)
+			require.Nil(t, table.find(&e.digest, changes))
+		}
+	}
+	require.GreaterOrEqual(t, kept, 4*cacheWays)
+}
+
 // TestCachedKeysAreNobodys: what a request gets, it may change.
 func TestCachedKeysAreNobodys(t *testing.T) {
 	auth := node(t, newRemote(), CacheOptions{})
@@ -730,5 +778,27 @@ func BenchmarkCachedLookup(b *testing.B) {
 				}
 			})
 		})
+	}
+}
+
+// BenchmarkCachedKeyMemory says what a key takes that is kept, itself included, in a
+// cache that is full.
+func BenchmarkCachedKeyMemory(b *testing.B) {
+	const n = 100_000
+	for range b.N {
+		before := heap()
+		c := newCache(CacheOptions{TTL: time.Hour, MaxKeys: n}, func(_ context.Context, d Digest) (*Key, error) {
+			return &Key{
+				ID: newID(time.Now()), Name: "nightly build", Description: "Triggers the nightly build", Version: 1,
+				Permissions: []Permission{JobsTrigger, JobsView}, Credentials: []Credential{{Digest: d, Hint: "abcd"}},
+			}, nil
+		})
+		for i := range n {
+			digest := DigestOf(fmt.Sprint(i))
+			_, err := c.find(context.Background(), &digest, time.Now(), 0)
+			require.NoError(b, err)
+		}
+		b.ReportMetric(float64(heap()-before)/n, "B/key")
+		runtime.KeepAlive(c)
 	}
 }
