@@ -64,6 +64,10 @@ bench-docs: ## put what the last bench and bench-e2e have found into docs/perfor
 	cd benchmarks && GOWORK=off go run ./cmd/report -update ../docs/performance.md \
 		-svg ../docs/images/performance.svg ../bin/bench.txt ../bin/e2e.txt
 
+.PHONY: scale-docs
+scale-docs: ## work out the tables of docs/scale.md anew
+	cd benchmarks && GOWORK=off go run ./cmd/scale -update ../docs/scale.md
+
 .PHONY: cover
 cover: ## measure how much of all modules' code all modules' tests reach
 	@mkdir -p bin

@@ -42,22 +42,24 @@ func implausible(text string) *failure {
 // It may be the store's own, which nobody changes.
 func (c *core) authenticate(ctx context.Context, text string, now time.Time) (*Key, *failure) {
 	newest := c.digesters[0].digest(text)
+	var before time.Duration // when the store was asked for the digest before
 	for i := range c.tries() {
-		digest := newest
-		if 0 < i && i < len(c.digesters) {
+		digest, since := newest, time.Duration(0)
+		switch {
+		case i == len(c.digesters):
+			since = before
+		case i > 0:
 			digest = c.digesters[i].digest(text)
 		}
-		key, credential, err := c.find(ctx, digest, now)
+		key, asked, err := c.find(ctx, digest, now, since)
 		switch {
 		case errors.Is(err, ErrNotFound):
+			before = asked
 			continue
 		case err != nil:
-			if ctx.Err() == nil { // else the client went away
-				c.alarm.raise("the key store failed", "error", err)
-			}
 			return nil, &failure{reason: ErrStoreFailed, cause: err}
 		}
-		if f := refusalOf(key, credential, now); f != nil {
+		if f := refusalOf(key, key.foundBy(digest), now); f != nil {
 			return nil, f
 		}
 		c.uses.note(key.ID, now, &digest, &newest)
@@ -68,7 +70,7 @@ func (c *core) authenticate(ctx context.Context, text string, now time.Time) (*K
 
 // tries returns how often a key is looked for: under each pepper, and where there
 // are several under the newest again, to which another node may have moved the key
-// since.
+// since: an answer from before the one for the digest that it left would not do.
 func (c *core) tries() int {
 	if len(c.digesters) == 1 {
 		return 1
@@ -98,34 +100,39 @@ var (
 	errNoID     = errors.New("apikey: the store returned a key without an ID")
 )
 
-// find returns the key with that digest and the credential that has it.
-func (c *core) find(ctx context.Context, digest Digest, now time.Time) (*Key, *Credential, error) {
-	var (
-		key *Key
-		err error
-	)
+// find returns the key with that digest. Where there is none, it says when the
+// store was asked, which is not before since.
+func (c *core) find(
+	ctx context.Context, digest Digest, now time.Time, since time.Duration,
+) (key *Key, asked time.Duration, err error) {
 	switch {
 	case c.memory != nil:
 		if key = c.memory.find(digest); key == nil {
-			return nil, nil, ErrNotFound
+			err = ErrNotFound
 		}
+		return key, 0, err
 	case c.cache != nil:
-		key, err = c.cache.find(ctx, &digest, now)
-	default:
-		key, err = c.load(ctx, digest)
+		e, err := c.cache.find(ctx, &digest, now, since)
+		if e == nil {
+			return nil, 0, err
+		}
+		return e.key, e.at, err
 	}
-	if err != nil {
-		return nil, nil, err
-	}
-	credential := &key.Credentials[0] // which a key that was found has
-	if len(key.Credentials) > 1 {
-		credential = key.credential(digest)
-	}
-	return key, credential, nil
+	key, err = c.load(ctx, digest)
+	return key, 0, err
 }
 
-// load asks the store, trusting it no further than it keeps its contract.
+// load asks the store, and tells the operator where it fails.
 func (c *core) load(ctx context.Context, digest Digest) (*Key, error) {
+	key, err := c.checked(ctx, digest)
+	if err != nil && !errors.Is(err, ErrNotFound) && ctx.Err() == nil { // else the client went away
+		c.alarm.raise("the key store failed", "error", err)
+	}
+	return key, err
+}
+
+// checked asks the store, trusting it no further than it keeps its contract.
+func (c *core) checked(ctx context.Context, digest Digest) (*Key, error) {
 	key, err := c.lookup(ctx, digest)
 	switch {
 	case err != nil:

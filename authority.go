@@ -29,6 +29,7 @@ type Authority struct {
 	waysIn     string
 	vary       string
 	refusals   []*Error // one for each of plainFailures
+	endWithKey bool
 }
 
 // core is what all views of one Authority share.
@@ -42,7 +43,9 @@ type core struct {
 	budget    byteBudget
 	lookups   chan struct{} // holds one element for each lookup under way
 	uses      useBatch
-	cache     *cache                          // nil: each request asks the store
+	cache     *cache      // nil: each request asks the store
+	follows   atomic.Bool // a view has endWithKey
+	followers followers
 	unwatch   func(ctx context.Context) error // ends the following of the store's feed
 	recorder  *recorder                       // nil: there is no access log
 	alarm     alarm
@@ -108,7 +111,7 @@ func (c *core) startCache() {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		c.cache.watch(ctx, feed, &c.alarm)
+		watch(ctx, feed, c.changed, &c.alarm)
 	}()
 	c.unwatch = func(ctx context.Context) error {
 		cancel()
@@ -144,6 +147,17 @@ type Overrides struct {
 	Sources []Source     // nil: as before
 	Errors  ErrorHandler // nil: as before
 	Realm   string       // empty: as before
+	// EndWithKey is for requests that last, such as server-sent events and
+	// WebSockets: their context ends as soon as a new request with the same key
+	// would be refused, because the key was revoked, disabled or deleted, has
+	// expired, has another text or lacks what Require asks for now, or because the
+	// store has failed for so long. [context.Cause] is the [*Error]. It happens
+	// within the bounds that [CacheOptions] states, with the store out of reach a
+	// quarter of TTL later, and where the store has no feed, within TTL. Until then the key counts as used. False: as before.
+	//
+	// It costs a goroutine for each such request. The handler still has to heed its
+	// context; what it has taken over by [http.Hijacker] nobody closes for it.
+	EndWithKey bool
 }
 
 // With returns a view of the same Authority that takes keys from other sources,
@@ -161,7 +175,11 @@ func (a *Authority) With(o Overrides) *Authority {
 	if err := errors.Join(validateSources(sources), validateRealm(o.Realm)); err != nil {
 		panic(err.Error())
 	}
-	return a.view(sources, handler, o.Realm)
+	view := a.view(sources, handler, o.Realm)
+	if view.endWithKey = a.endWithKey || o.EndWithKey; view.endWithKey {
+		a.follows.Store(true)
+	}
+	return view
 }
 
 // Catalog returns a copy of the permissions that the Authority knows.
@@ -181,5 +199,6 @@ func (a *Authority) Managed() error {
 // could not be written; calling it again tries again.
 func (a *Authority) Shutdown(ctx context.Context) error {
 	a.closed.Store(true)
+	a.followers.tell("")
 	return errors.Join(a.uses.close(ctx), a.recorder.close(ctx), a.unwatch(ctx))
 }

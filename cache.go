@@ -32,7 +32,7 @@ type CacheOptions struct {
 	// Stale is how long, after TTL, a key is still served while the store fails.
 	// Default: 30 s. -1: not at all.
 	Stale time.Duration
-	// MaxKeys is how many keys are kept, of about 500 bytes each, and a quarter as
+	// MaxKeys is how many keys are kept, of about 550 bytes each, and a quarter as
 	// many texts that are none. Default: 100,000.
 	MaxKeys int
 }
@@ -68,7 +68,7 @@ type cache struct {
 	unknown cacheTable
 	changes changeClock
 	flights flights
-	failing atomic.Bool // the last load could not tell
+	failing atomic.Bool // the store failed, and has answered nothing since
 }
 
 func newCache(o CacheOptions, load func(context.Context, Digest) (*Key, error)) *cache {
@@ -81,35 +81,48 @@ func newCache(o CacheOptions, load func(context.Context, Digest) (*Key, error)) 
 	return c
 }
 
-// find returns the key with that digest, which nobody changes. The error wraps
-// ErrNotFound where there is none.
-func (c *cache) find(ctx context.Context, digest *Digest, now time.Time) (*Key, error) {
+// find returns the entry of that digest, which nobody changes. Where there is no
+// such key, the error wraps ErrNotFound, and the entry says when the store was
+// asked: not before since.
+func (c *cache) find(ctx context.Context, digest *Digest, now time.Time, since time.Duration) (*cacheEntry, error) {
 	at := now.Sub(c.base)
 	e := c.known.find(digest, &c.changes)
 	if e != nil {
 		switch age := at - e.at; {
 		case age < c.opts.TTL/2:
-			return e.key, nil
+			return e, nil
 		case age < c.opts.TTL:
 			c.refresh(digest) // so that a key in use is not waited for
-			return e.key, nil
+			return e, nil
 		case age < c.opts.TTL+c.opts.Stale && c.failing.Load():
 			c.refresh(digest)
-			return e.key, nil
+			return e, nil
 		}
-	} else if n := c.unknown.find(digest, &c.changes); n != nil && at-n.at < c.opts.NegativeTTL {
-		return nil, ErrNotFound
+	} else if n := c.unknown.find(digest, &c.changes); n != nil && at-n.at < c.opts.NegativeTTL && n.at >= since {
+		return n, ErrNotFound
 	}
-	key, err := c.flights.wait(ctx, c.fly(digest))
+	answer, err := c.ask(ctx, digest, since)
 	if err == nil || errors.Is(err, ErrNotFound) || e == nil || ctx.Err() != nil {
-		return key, err
+		return answer, err
 	}
 	// Judged anew: the load took its time, and meanwhile there may have been a
 	// change.
 	if time.Since(c.base)-e.at < c.opts.TTL+c.opts.Stale && c.changes.holds(e) {
-		return e.key, nil
+		return e, nil
 	}
 	return nil, err
+}
+
+// ask returns what the store says now. A load that was under way already may have
+// begun before a change that the caller knows of: then it is asked once more.
+func (c *cache) ask(ctx context.Context, digest *Digest, since time.Duration) (*cacheEntry, error) {
+	called := c.changes.now()
+	for {
+		e, err := c.fly(digest).wait(ctx)
+		if e == nil || e.at >= since && (e.seq >= called || c.changes.holds(e)) {
+			return e, err
+		}
+	}
 }
 
 // refresh starts a load, unless there is one, and does not wait for it.
@@ -126,31 +139,37 @@ func (c *cache) fly(digest *Digest) *flight {
 	f, started := c.flights.of(*digest)
 	if started {
 		go func() {
-			f.key, f.err = c.fill(f.digest)
+			f.entry, f.err = c.fill(f.digest)
 			c.flights.end(f)
 		}()
 	}
 	return f
 }
 
-// fill asks the store and keeps what it says. It runs in a context of its own: the
-// client that asked first may go away.
-func (c *cache) fill(digest Digest) (*Key, error) {
+// fill asks the store and keeps what it says, returning no entry where it fails.
+// It runs in a context of its own: the client that asked first may go away.
+func (c *cache) fill(digest Digest) (*cacheEntry, error) {
 	e := &cacheEntry{digest: digest, seq: c.changes.now(), at: time.Since(c.base)}
-	var err error
-	e.key, err = c.load(context.Background(), digest)
-	c.failing.Store(err != nil && !errors.Is(err, ErrNotFound))
-	switch {
-	case err == nil:
-		e.latest = c.changes.place(e.key.ID)
-		c.known.put(e, &c.changes)
-	case errors.Is(err, ErrNotFound):
-		c.known.drop(&digest)
-		if c.opts.NegativeTTL > 0 {
-			c.unknown.put(e, &c.changes)
+	key, err := c.load(context.Background(), digest)
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		// A key that could be read just now speaks for the store. Of any other, the
+		// record may be damaged, which must not make all others be served stale.
+		if k := c.known.find(&digest, &c.changes); k != nil && e.at-k.at < c.opts.TTL+c.opts.Stale {
+			c.failing.Store(true)
 		}
+		return nil, err
 	}
-	return e.key, err
+	c.failing.Store(false)
+	if err == nil {
+		e.key, e.latest = key, c.changes.place(key.ID)
+		c.known.put(e, &c.changes)
+		return e, nil
+	}
+	c.known.drop(&digest)
+	if c.opts.NegativeTTL > 0 {
+		c.unknown.put(e, &c.changes)
+	}
+	return e, err
 }
 
 // changed forgets what was known of the key with that ID, or of all keys where id
@@ -162,11 +181,11 @@ func (c *cache) changed(id string) {
 }
 
 // watch follows the feed until ctx is done.
-func (c *cache) watch(ctx context.Context, feed ChangeFeed, alarm *alarm) {
+func watch(ctx context.Context, feed ChangeFeed, changed func(id string), alarm *alarm) {
 	const first, most = 50 * time.Millisecond, time.Second
 	for pause := first; ctx.Err() == nil; pause = min(2*pause, most) {
 		began := time.Now()
-		err := c.watchOnce(ctx, feed)
+		err := watchOnce(ctx, feed, changed)
 		if ctx.Err() != nil {
 			return
 		}
@@ -179,20 +198,20 @@ func (c *cache) watch(ctx context.Context, feed ChangeFeed, alarm *alarm) {
 	}
 }
 
-func (c *cache) watchOnce(ctx context.Context, feed ChangeFeed) (err error) {
+func watchOnce(ctx context.Context, feed ChangeFeed, changed func(id string)) (err error) {
 	defer func() {
 		if recover() != nil { // its value may hold anything
 			err = errPanicked
 		}
 	}()
-	return feed.Watch(ctx, c.changed)
+	return feed.Watch(ctx, changed)
 }
 
 // A flight is one load that any number of requests wait for.
 type flight struct {
 	digest Digest
 	done   chan struct{} // closed when what is below is set
-	key    *Key
+	entry  *cacheEntry   // nil: the store failed
 	err    error
 }
 
@@ -221,10 +240,10 @@ func (f *flights) end(fl *flight) {
 }
 
 // wait returns what the flight brings, or the reason why ctx is done.
-func (f *flights) wait(ctx context.Context, fl *flight) (*Key, error) {
+func (f *flight) wait(ctx context.Context) (*cacheEntry, error) {
 	select {
-	case <-fl.done:
-		return fl.key, fl.err
+	case <-f.done:
+		return f.entry, f.err
 	case <-ctx.Done():
 		return nil, fmt.Errorf("%w: %w", errTooLate, ctx.Err())
 	}

@@ -1,6 +1,7 @@
 package apikey
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -27,6 +28,7 @@ type remote struct {
 	most     atomic.Int64 // calls under way at once
 	delay    atomic.Int64
 	down     atomic.Bool
+	damaged  atomic.Bool // it cannot read the key
 	panics   atomic.Bool
 	asked    func() // called in each lookup after the answer is known
 
@@ -55,7 +57,7 @@ func (s *remote) Lookup(ctx context.Context, d Digest) (*Key, error) {
 	if s.panics.Load() {
 		panic("lookup")
 	}
-	if s.down.Load() {
+	if s.down.Load() || s.damaged.Load() {
 		return nil, errDown
 	}
 	return key, err
@@ -329,6 +331,42 @@ func TestLateAnswer(t *testing.T) {
 	})
 }
 
+// TestNobodyJoinsALateAnswer: who asks after a change does not wait with those who
+// asked before for an answer that the store gave before.
+func TestNobodyJoinsALateAnswer(t *testing.T) {
+	for _, row := range []struct {
+		name          string
+		before, after error // what the text opens before the change, and after
+		prepare       func(*testing.T, *Authority) (change func() error)
+	}{
+		{"a key is revoked", nil, ErrKeyRevoked, func(t *testing.T, auth *Authority) func() error {
+			id := issue(t, auth, "a key text")
+			return func() error { _, err := auth.Revoke(t.Context(), id); return err }
+		}},
+		{"a key is made", ErrUnknownKey, nil, func(t *testing.T, auth *Authority) func() error {
+			return func() error { _, err := auth.IssueCustom(t.Context(), KeySpec{}, "a key text"); return err }
+		}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store := newRemote()
+				auth := node(t, store, CacheOptions{})
+				change := row.prepare(t, auth)
+				synctest.Wait()
+				store.delay.Store(int64(time.Second)) // after it has read
+				early, late := make(chan error, 1), make(chan error, 1)
+				go func() { early <- opens(t, auth, "a key text") }()
+				synctest.Wait()
+				store.delay.Store(0)
+				require.NoError(t, change())
+				go func() { late <- opens(t, auth, "a key text") }()
+				require.ErrorIs(t, <-early, row.before)
+				require.ErrorIs(t, <-late, row.after)
+			})
+		})
+	}
+}
+
 // TestOneLoadForAll: a key that nobody has asked for, and then a thousand at once.
 func TestOneLoadForAll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -424,6 +462,105 @@ func TestStoreDown(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestOneDamagedKey: the store fails to read one key, and answers for all others.
+// That makes nobody serve what is older than TTL.
+func TestOneDamagedKey(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newRemote()
+		here, there := node(t, store, CacheOptions{}), node(t, store, CacheOptions{})
+		id := issue(t, here, "a key text")
+		issue(t, here, "in use")
+		synctest.Wait()
+		require.NoError(t, opens(t, there, "a key text"))
+		store.cutFeed()
+		_, err := here.Revoke(t.Context(), id)
+		require.NoError(t, err)
+		for range 100 {
+			store.damaged.Store(true)
+			require.ErrorIs(t, opens(t, there, "damaged"), ErrStoreFailed)
+			store.damaged.Store(false)
+			require.NoError(t, opens(t, there, "in use"))
+			require.ErrorIs(t, opens(t, there, "unknown"), ErrUnknownKey)
+			time.Sleep(100 * time.Millisecond)
+		}
+		store.damaged.Store(true)
+		require.ErrorIs(t, opens(t, there, "damaged"), ErrStoreFailed)
+		store.damaged.Store(false)
+		require.ErrorIs(t, opens(t, there, "a key text"), ErrKeyRevoked)
+	})
+}
+
+// TestRevokedElsewhere: who is told that the key is revoked already may rely on
+// this node too, also before the feed has told it.
+func TestRevokedElsewhere(t *testing.T) {
+	store := newRemote()
+	here, there := node(t, store, CacheOptions{}), node(t, withoutFeed{store}, CacheOptions{On: true})
+	id := issue(t, here, "a key text")
+	require.NoError(t, opens(t, there, "a key text"))
+	for _, auth := range []*Authority{here, there} {
+		_, err := auth.Revoke(t.Context(), id)
+		require.NoError(t, err)
+	}
+	require.ErrorIs(t, opens(t, there, "a key text"), ErrKeyRevoked)
+}
+
+// TestKeyMovesBehindTheCache: a key that another node has moved to the newer pepper
+// is found there, though it was looked for in vain just before it was moved.
+func TestKeyMovesBehindTheCache(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		older, newer := NewPepper([]byte("the old pepper, 32 bytes of it..")), NewPepper([]byte("the new pepper, 32 bytes of it.."))
+		store := newRemote()
+		opts := &Options{Peppers: []Pepper{older}, Logger: slog.New(slog.DiscardHandler)}
+		before, err := New(t.Context(), store, opts)
+		require.NoError(t, err)
+		id := issue(t, before, "a key text")
+		require.NoError(t, before.Shutdown(t.Context()))
+		opts.Peppers = []Pepper{newer, older}
+		auth, err := New(t.Context(), store, opts)
+		require.NoError(t, err)
+		synctest.Wait()
+		for i := range 20 {
+			require.NoError(t, opens(t, auth, "a key text"), "after %d half seconds", i)
+			if i == 9 { // at 4 s it was not under the newer, and at 5 s its entry under the older is refreshed
+				require.NoError(t, store.RecordUses(t.Context(), []Use{{
+					KeyID: id, At: time.Now(),
+					From: newDigester(older).digest("a key text"), To: newDigester(newer).digest("a key text"),
+				}}))
+			}
+			time.Sleep(500 * time.Millisecond)
+			synctest.Wait()
+		}
+		store.calls.Store(0)
+		for range 10 {
+			require.ErrorIs(t, opens(t, auth, "unknown"), ErrUnknownKey)
+		}
+		require.LessOrEqual(t, store.calls.Load(), int64(3), "unknown texts are kept also where there are two peppers")
+		require.NoError(t, auth.Shutdown(t.Context()))
+	})
+}
+
+// TestFailureBehindTheCacheIsTold: the operator hears of it though every request is
+// served.
+func TestFailureBehindTheCacheIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var told bytes.Buffer
+		store := newRemote()
+		auth, err := New(t.Context(), store, &Options{Logger: slog.New(slog.NewTextHandler(&told, nil))})
+		require.NoError(t, err)
+		issue(t, auth, "a key text")
+		synctest.Wait()
+		require.NoError(t, opens(t, auth, "a key text"))
+		store.down.Store(true)
+		for range 10 {
+			require.NoError(t, opens(t, auth, "a key text"))
+			time.Sleep(time.Second)
+		}
+		require.NoError(t, auth.Shutdown(t.Context()))
+		require.Contains(t, told.String(), "the key store failed")
+		require.Contains(t, told.String(), errDown.Error())
+	})
 }
 
 // TestStaleIsNotChanged: a key that is known to have changed is not served stale.
@@ -531,6 +668,31 @@ func TestCacheIsBounded(t *testing.T) {
 	require.Greater(t, kept, 100)
 }
 
+// TestCrowdedSets: digests that share their sets and their tags are told apart, and
+// what was put last is there.
+func TestCrowdedSets(t *testing.T) {
+	table, changes := newCacheTable(1000), &changeClock{}
+	var all []*cacheEntry
+	for i := range 3000 {
+		e := &cacheEntry{at: time.Duration(i), latest: &atomic.Uint64{}, key: &Key{}}
+		e.digest[0], e.digest[8] = byte(i%4), byte(i%3*127) // 0, 127 and 254
+		e.digest[30], e.digest[31] = byte(i>>8), byte(i)
+		table.put(e, changes)
+		require.Same(t, e, table.find(&e.digest, changes))
+		all = append(all, e)
+	}
+	kept := 0
+	for _, e := range all {
+		if found := table.find(&e.digest, changes); found != nil {
+			require.Same(t, e, found)
+			kept++
+			table.drop(&e.digest)
+			require.Nil(t, table.find(&e.digest, changes))
+		}
+	}
+	require.GreaterOrEqual(t, kept, 4*cacheWays)
+}
+
 // TestCachedKeysAreNobodys: what a request gets, it may change.
 func TestCachedKeysAreNobodys(t *testing.T) {
 	auth := node(t, newRemote(), CacheOptions{})
@@ -599,12 +761,12 @@ func BenchmarkCachedLookup(b *testing.B) {
 	for i := range digests {
 		digests[i] = DigestOf(fmt.Sprint(i))
 		entries[digests[i]] = &Key{ID: fmt.Sprintf("%026d", i), Credentials: []Credential{{Digest: digests[i]}}}
-		_, _ = table.find(context.Background(), &digests[i], time.Now())
+		_, _ = table.find(context.Background(), &digests[i], time.Now(), 0)
 	}
 	now := time.Now() // one a request serves all
 	for name, find := range map[string]func(*Digest) *Key{
 		"map":   func(d *Digest) *Key { return entries[*d] },
-		"cache": func(d *Digest) *Key { key, _ := table.find(context.Background(), d, now); return key },
+		"cache": func(d *Digest) *Key { e, _ := table.find(context.Background(), d, now, 0); return e.key },
 	} {
 		b.Run("impl="+name, func(b *testing.B) {
 			b.ReportAllocs()
@@ -616,5 +778,27 @@ func BenchmarkCachedLookup(b *testing.B) {
 				}
 			})
 		})
+	}
+}
+
+// BenchmarkCachedKeyMemory says what a key takes that is kept, itself included, in a
+// cache that is full.
+func BenchmarkCachedKeyMemory(b *testing.B) {
+	const n = 100_000
+	for range b.N {
+		before := heap()
+		c := newCache(CacheOptions{TTL: time.Hour, MaxKeys: n}, func(_ context.Context, d Digest) (*Key, error) {
+			return &Key{
+				ID: newID(time.Now()), Name: "nightly build", Description: "Triggers the nightly build", Version: 1,
+				Permissions: []Permission{JobsTrigger, JobsView}, Credentials: []Credential{{Digest: d, Hint: "abcd"}},
+			}, nil
+		})
+		for i := range n {
+			digest := DigestOf(fmt.Sprint(i))
+			_, err := c.find(context.Background(), &digest, time.Now(), 0)
+			require.NoError(b, err)
+		}
+		b.ReportMetric(float64(heap()-before)/n, "B/key")
+		runtime.KeepAlive(c)
 	}
 }

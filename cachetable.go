@@ -18,61 +18,80 @@ type cacheEntry struct {
 	latest *atomic.Uint64 // when the key last changed, in the change clock
 }
 
-const cacheWays = 8
+const cacheWays = 7
 
-// A cacheTable holds entries in sets of eight. Each digest has two sets to be in,
-// so that hardly any is pushed out before the table is full. It neither grows nor
+// A cacheTable holds entries in sets of seven. Each digest has two sets to be in, so
+// that hardly any is pushed out before the table is full. It neither grows nor
 // locks: what does not fit takes the place of the oldest in its first set.
 type cacheTable struct {
 	sets []cacheSet // a power of two of them
 }
 
-// A cacheSet keeps part of each digest beside the entries, in one cache line, so
-// that most entries of other digests need not be touched. A tag may belong to an
-// entry that was replaced just now: a reader then finds nothing.
+// A cacheSet is one line of a processor's cache. It keeps a byte of each digest beside
+// the entries, so that hardly any entry of another digest needs to be touched. A tag
+// may belong to an entry that was replaced just now: a reader then finds nothing.
 type cacheSet struct {
-	tags    [cacheWays]atomic.Uint64
+	tags    atomic.Uint64 // a byte for each entry, and one that nobody uses
 	entries [cacheWays]atomic.Pointer[cacheEntry]
 }
 
-// newCacheTable returns a table of at least n places, and less than four times as
-// many.
+// newCacheTable returns a table for n entries, of 1.25 to 2.5 times as many places,
+// which is where hardly any entry finds both its sets full.
 func newCacheTable(n int) cacheTable {
 	sets := 1
-	for sets*cacheWays < 2*n {
+	for sets*cacheWays < n+n/4 {
 		sets *= 2
 	}
 	return cacheTable{make([]cacheSet, sets)}
 }
 
-// setsOf returns the two sets of the digest, and its tag there.
-func (t *cacheTable) setsOf(d *Digest) (first, second *cacheSet, tag uint64) {
+// setsOf returns the two sets of the digest.
+func (t *cacheTable) setsOf(d *Digest) (first, second *cacheSet) {
 	mask := uint64(len(t.sets) - 1)
-	at, tag := binary.LittleEndian.Uint64(d[0:8]), binary.LittleEndian.Uint64(d[8:16])
-	return &t.sets[at&mask], &t.sets[bits.RotateLeft64(at, 32)&mask], tag
+	at := binary.LittleEndian.Uint64(d[0:8])
+	return &t.sets[at&mask], &t.sets[bits.RotateLeft64(at, 32)&mask]
 }
 
 // find returns the entry of the digest, if it still holds.
 func (t *cacheTable) find(d *Digest, changes *changeClock) *cacheEntry {
-	first, second, tag := t.setsOf(d)
-	if e := first.find(d, tag); e != nil && changes.holds(e) {
+	first, second := t.setsOf(d)
+	if e := first.find(d); e != nil && changes.holds(e) {
 		return e
 	}
-	if e := second.find(d, tag); e != nil && changes.holds(e) {
+	if e := second.find(d); e != nil && changes.holds(e) {
 		return e
 	}
 	return nil
 }
 
-func (s *cacheSet) find(d *Digest, tag uint64) *cacheEntry {
-	for i := range s.tags {
-		if s.tags[i].Load() == tag {
-			if e := s.entries[i].Load(); e != nil && e.digest == *d {
-				return e
-			}
+const (
+	eachTag = 0x00_01_01_01_01_01_01_01 // times a byte: that byte for each entry
+	highBit = 0x00_80_80_80_80_80_80_80
+)
+
+// find looks at those entries whose tag is that of the digest, all tags being
+// compared at once: of what is left of them, a byte of zero is one that was equal.
+// Others may pass for equal, and are told apart by the digest.
+func (s *cacheSet) find(d *Digest) *cacheEntry {
+	left := s.tags.Load() ^ eachTag*uint64(d[8])
+	for equal := (left - eachTag) &^ left & highBit; equal != 0; equal &= equal - 1 {
+		if e := s.entries[bits.TrailingZeros64(equal)/8].Load(); e != nil && e.digest == *d {
+			return e
 		}
 	}
 	return nil
+}
+
+// set puts an entry into a place.
+func (s *cacheSet) set(place int, e *cacheEntry) {
+	s.entries[place].Store(e)
+	shift := 8 * place
+	for {
+		was := s.tags.Load()
+		if s.tags.CompareAndSwap(was, was&^(0xff<<shift)|uint64(e.digest[8])<<shift) {
+			return
+		}
+	}
 }
 
 // put keeps the entry, if it still holds.
@@ -80,7 +99,7 @@ func (t *cacheTable) put(e *cacheEntry, changes *changeClock) {
 	if !changes.holds(e) {
 		return
 	}
-	first, second, tag := t.setsOf(&e.digest)
+	first, second := t.setsOf(&e.digest)
 	set, place := first, first.place(&e.digest)
 	if place < 0 {
 		set, place = second, second.place(&e.digest)
@@ -94,8 +113,7 @@ func (t *cacheTable) put(e *cacheEntry, changes *changeClock) {
 	if place < 0 {
 		set, place = first, first.oldest()
 	}
-	set.entries[place].Store(e)
-	set.tags[place].Store(tag)
+	set.set(place, e)
 }
 
 // place returns where the digest's entry is, or -1.
@@ -130,7 +148,7 @@ func (s *cacheSet) oldest() int {
 
 // drop forgets the digest.
 func (t *cacheTable) drop(d *Digest) {
-	first, second, _ := t.setsOf(d)
+	first, second := t.setsOf(d)
 	for _, set := range [...]*cacheSet{first, second} {
 		if i := set.place(d); i >= 0 {
 			set.entries[i].Store(nil)
@@ -170,10 +188,10 @@ func (c *changeClock) place(id string) *atomic.Uint64 {
 // holds reports whether an entry is still what the store would say, as far as is
 // known. A text that was no key may have become one by any change.
 func (c *changeClock) holds(e *cacheEntry) bool {
-	if e.key == nil {
-		return e.seq >= c.any.Load()
+	if e.seq >= c.any.Load() {
+		return true // and e.latest, which is seldom in a processor's cache, is not read
 	}
-	return e.seq >= c.all.Load() && e.seq >= e.latest.Load()
+	return e.key != nil && e.seq >= c.all.Load() && e.seq >= e.latest.Load()
 }
 
 // raise makes v at least at.

@@ -294,7 +294,7 @@ func (a *Authority) write(id string, do func() error) error {
 		return err
 	}
 	err := do()
-	a.cache.changed(id) // also after an error: it may have come after the change
+	a.changed(id) // also after an error: it may have come after the change
 	if err != nil {
 		a.recorder.forgo()
 	}
@@ -328,6 +328,7 @@ func (a *Authority) change(ctx context.Context, id string, action Action, do edi
 			return nil, refused
 		}
 		if errors.Is(err, errUnchanged) {
+			a.changed(id) // another node made the change, of which the feed may not have told yet
 			return before.withoutDigests(), nil
 		}
 		for _, edit := range then {

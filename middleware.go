@@ -109,6 +109,11 @@ func (g *guard) serve(w http.ResponseWriter, r *http.Request, id *identity, v *v
 	if next != r && !g.auth.opts.NoCacheHeaders {
 		g.auth.forbidCaching(w.Header(), v)
 	}
+	if g.auth.endWithKey {
+		followed, stop := g.auth.follow(next, g.need)
+		defer stop()
+		next = followed
+	}
 	w, next = v.capture(w, next)
 	g.next.ServeHTTP(w, next)
 }
@@ -223,7 +228,11 @@ func (a *Authority) judgeRequest(
 	if f != nil {
 		return found.body.request(r), f
 	}
-	ctx := v.identify(identity{r.Context(), a.core, key, found.via, v})
+	outer := r.Context()
+	if a.follows.Load() {
+		outer = context.WithValue(outer, presentedKey{a.core}, NewSecret(found.text))
+	}
+	ctx := v.identify(identity{outer, a.core, key, found.via, v})
 	if a.opts.KeepCredential {
 		return found.body.request(r).WithContext(ctx), nil
 	}

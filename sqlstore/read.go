@@ -48,12 +48,15 @@ func (s *Store) List(ctx context.Context, q apikey.Query) ([]*apikey.Key, error)
 	return keys, nil
 }
 
-func (s *Store) query(ctx context.Context, statement string, args ...any) ([]*apikey.Key, error) {
-	rows, err := s.reads.QueryContext(ctx, statement, args...)
-	if err != nil {
-		return nil, err
-	}
-	return collect(rows)
+func (s *Store) query(ctx context.Context, statement string, args ...any) (keys []*apikey.Key, err error) {
+	err = s.inTurn(ctx, func() error {
+		rows, err := s.reads.QueryContext(ctx, statement, args...)
+		if err == nil {
+			keys, err = collect(rows)
+		}
+		return err
+	})
+	return keys, err
 }
 
 // list returns the statement for q. It cuts the page before it joins the

@@ -18,6 +18,10 @@ import (
 // A Store keeps keys in tables of a SQL database. It is safe for concurrent use,
 // by any number of processes on one database too.
 //
+// Lookups come first: all else takes at most half of the connections that the
+// handle allows, so that nothing an administrator does keeps requests waiting for
+// one.
+//
 // What a method reports as done is committed, and as durable as the database
 // commits. Errors wrap the driver's, but for violations of uniqueness, whose
 // text may quote a digest. Each method ends soon after its context does, as far
@@ -29,6 +33,7 @@ type Store struct {
 	prefix  string
 	text    statements
 	lookup  *prepared
+	turns   turns
 }
 
 var (
@@ -78,7 +83,7 @@ func New(ctx context.Context, db *sql.DB, dialect Dialect, opts *Options) (*Stor
 	if err := m.migrate(ctx); err != nil {
 		return nil, err
 	}
-	s.text = s.statements()
+	s.text, s.turns = s.statements(), newTurns(s.reads)
 	var err error
 	if s.lookup, err = dialect.prepare(ctx, s.reads, s.text.lookup); err != nil {
 		return nil, fmt.Errorf("sqlstore: preparing the lookup: %w", err)
@@ -94,10 +99,26 @@ func (s *Store) Close() error { return s.lookup.close() }
 
 // inTx runs do in a transaction.
 func (s *Store) inTx(ctx context.Context, doing string, do func(tx *sql.Tx) error) error {
-	if err := s.dialect.inTx(ctx, s.db, do); err != nil {
+	write := func() error { return s.dialect.inTx(ctx, s.db, do) }
+	var err error
+	if s.db == s.reads {
+		err = s.inTurn(ctx, write)
+	} else {
+		err = write()
+	}
+	if err != nil {
 		return fmt.Errorf("sqlstore: %s: %w", doing, err)
 	}
 	return nil
+}
+
+// inTurn does what takes a connection from the handle that lookups use.
+func (s *Store) inTurn(ctx context.Context, do func() error) error {
+	if err := s.turns.take(ctx); err != nil {
+		return err
+	}
+	defer s.turns.give()
+	return do()
 }
 
 // insert runs a statement whose one possible violation of uniqueness means

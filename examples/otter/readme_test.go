@@ -24,11 +24,15 @@ var consoleBlocks = regexp.MustCompile("(?s)```console\n(.*?)```")
 // step is a command of a transcript, and what it prints.
 type step struct{ command, output string }
 
-func readmeSteps(t *testing.T) (steps []step) {
+func readmeSteps(t *testing.T) []step {
 	t.Helper()
 	readme, err := os.ReadFile("../../README.md")
 	require.NoError(t, err)
-	for _, block := range consoleBlocks.FindAllStringSubmatch(string(readme), -1) {
+	return consoleSteps(string(readme))
+}
+
+func consoleSteps(page string) (steps []step) {
+	for _, block := range consoleBlocks.FindAllStringSubmatch(page, -1) {
 		for line := range strings.Lines(block[1]) {
 			if command, ok := strings.CutPrefix(line, "$ "); ok {
 				steps = append(steps, step{command: strings.TrimSpace(command)})

@@ -1,6 +1,7 @@
 package mysql
 
 import (
+	"bytes"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -9,7 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A proxy stands between a client and a server, and can fall silent.
+// A proxy stands between a client and a server, can fall silent, and can withhold
+// the answer to a commit.
 type proxy struct {
 	addr, target string
 	asked        atomic.Int64 // how often a client has sent something
@@ -17,6 +19,7 @@ type proxy struct {
 	mu     sync.Mutex
 	conns  []net.Conn
 	silent bool // nothing is passed on, and nothing closed
+	commit bool // the next answer to a commit is not passed on, and its connection cut
 }
 
 func startProxy(t testing.TB, target string) *proxy {
@@ -53,11 +56,34 @@ func (p *proxy) serve(client net.Conn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.conns = append(p.conns, client, server)
-	go p.pass(client, server, &p.asked)
-	go p.pass(server, client, &atomic.Int64{})
+	var committed atomic.Bool
+	go p.pass(client, server, &p.asked, func(asked []byte) bool {
+		asked = bytes.ReplaceAll(bytes.ToUpper(asked), []byte("READ COMMITTED"), nil)
+		if bytes.Contains(asked, []byte("COMMIT")) && p.cuts() {
+			committed.Store(true)
+		}
+		return true
+	})
+	go p.pass(server, client, &atomic.Int64{}, func([]byte) bool { return !committed.Load() })
 }
 
-func (p *proxy) pass(from, to net.Conn, count *atomic.Int64) {
+// cuts reports whether this commit is the one to be cut after.
+func (p *proxy) cuts() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	cuts := p.commit
+	p.commit = false
+	return cuts
+}
+
+// cutAfterCommit lets the next commit reach the server, and its answer get lost.
+func (p *proxy) cutAfterCommit() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.commit = true
+}
+
+func (p *proxy) pass(from, to net.Conn, count *atomic.Int64, goesOn func(data []byte) bool) {
 	defer from.Close()
 	defer to.Close()
 	buffer := make([]byte, 64<<10)
@@ -72,6 +98,9 @@ func (p *proxy) pass(from, to net.Conn, count *atomic.Int64) {
 		p.mu.Unlock()
 		if silent {
 			continue
+		}
+		if !goesOn(buffer[:n]) {
+			return
 		}
 		if _, err := to.Write(buffer[:n]); err != nil {
 			return

@@ -32,12 +32,12 @@ func addressOf(t testing.TB, dsn string) string {
 	return u.Host
 }
 
-// through returns the DSN of the same database behind a proxy.
+// through returns the DSN of the same database behind a proxy, which reads along.
 func through(t testing.TB, dsn string, p *proxy) string {
 	t.Helper()
 	u, err := url.Parse(dsn)
 	require.NoError(t, err)
-	u.Host = p.addr
+	u.Host, u.RawQuery = p.addr, "sslmode=disable"
 	return u.String()
 }
 
