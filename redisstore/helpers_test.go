@@ -75,7 +75,7 @@ func removeAfter(t testing.TB, client redis.UniversalClient, prefix string) {
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
-		_ = client.Unlink(ctx, "{"+prefix+"}:keys", "{"+prefix+"}:ids").Err()
+		_ = client.Unlink(ctx, "{"+prefix+"}:keys", "{"+prefix+"}:ids", "{"+prefix+"}:log", "{"+prefix+"}:bodies").Err()
 	})
 }
 

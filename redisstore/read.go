@@ -13,6 +13,8 @@ import (
 // else meanwhile, answers lookups again within a few milliseconds.
 const batch = 250
 
+var errOtherNumber = errors.New("HMGET returned another number of values than was asked for")
+
 // Lookup implements [apikey.Store].
 func (s *Store) Lookup(ctx context.Context, digest apikey.Digest) (*apikey.Key, error) {
 	return s.read(ctx, "looking a key up", "d:"+string(digest[:]))
@@ -46,7 +48,7 @@ func (s *Store) field(ctx context.Context, name string) (value string, found boo
 	case err != nil:
 		return "", false, err
 	case len(values) != 2:
-		return "", false, errors.New("HMGET returned another number of values than was asked for")
+		return "", false, errOtherNumber
 	case values[0] != s.identity:
 		return "", false, lost(values[0])
 	case values[1] == nil:

@@ -189,17 +189,27 @@ func (r *reader) time() time.Time {
 	return time.Time{}
 }
 
-// count returns a number of things that take least bytes each or more, so that no
-// damaged record asks for more memory than its own size.
-func (r *reader) count(least int) int {
-	n, size := uint64(0), 0
-	for shift := 0; ; shift += 7 {
+func (r *reader) uvarint() (v uint64) {
+	for shift := 0; shift < 7*binary.MaxVarintLen64; shift += 7 {
 		b := r.byte()
-		n |= uint64(b&0x7f) << shift
-		if size++; b < 0x80 || size == binary.MaxVarintLen64 {
+		v |= uint64(b&0x7f) << shift
+		if b < 0x80 {
 			break
 		}
 	}
+	return v
+}
+
+// varint returns a number as binary.AppendVarint writes it.
+func (r *reader) varint() int64 {
+	v := r.uvarint()
+	return int64(v>>1) ^ -int64(v&1)
+}
+
+// count returns a number of things that take least bytes each or more, so that no
+// damaged record asks for more memory than its own size.
+func (r *reader) count(least int) int {
+	n := r.uvarint()
 	if n > uint64(len(r.rest)/least) {
 		r.bad, r.rest = true, ""
 		return 0

@@ -1,5 +1,5 @@
-// Package redisstore keeps API keys in Redis or Valkey, through go-redis: on one
-// server, behind Sentinel, or in a Cluster.
+// Package redisstore keeps API keys and their access log in Redis or Valkey,
+// through go-redis: on one server, behind Sentinel, or in a Cluster.
 //
 //	store, err := redisstore.Open(ctx, "redis://localhost:6379/0")
 //
@@ -9,14 +9,23 @@
 // # Where it keeps them
 //
 // A store is two Redis keys, {apikey}:keys and {apikey}:ids, and the channel
-// {apikey}:changes. The braces make them share one hash slot, so that one script
-// can change both: in a Cluster, all of a store is on one of its nodes, which
-// answers nothing while it hands that slot to another. An API key of ordinary size
-// takes 750 bytes of memory. Nothing here expires.
+// {apikey}:changes; {apikey}:log and {apikey}:bodies are its access log. The braces
+// make them share one hash slot, so that one script can change two of them: in a
+// Cluster, all of a store is on one of its nodes, which answers nothing while it
+// hands that slot to another. An API key of ordinary size takes 750 bytes of memory.
+// Nothing here expires.
 //
 // Every change is one script, which is applied as a whole or not at all, and
 // where a broken connection makes go-redis send it again, it is applied once.
 // Every lookup is one HMGET of one key.
+//
+// # The access log
+//
+// An [apikey.Authority] over a store logs into it unless [apikey.LogOptions] say
+// otherwise, and whoever shares the store reads the entries of all processes. So
+// Redis needs up to 64 MiB more than the keys do, or what [LogOptions] say, and is
+// busy for some milliseconds with each script of 500 entries. The oldest are removed
+// by the write that needs their room.
 //
 // # When Redis loses them
 //
@@ -27,7 +36,8 @@
 // Once Redis has no store, or another, every call fails with [ErrLost]: nothing can
 // be created, and requests are answered with 503 where the cache of the
 // [apikey.Authority] does not know the key from before. If the data is restored,
-// calls succeed again.
+// calls succeed again. The access log alone goes on, from nothing: what happens
+// then is what somebody will want to read.
 //
 // A process that starts cannot know what Redis once held. Where there is no store
 // it begins one, and the processes that lost theirs do not take part in it until
@@ -40,7 +50,8 @@
 // Redis 5 or later, or Valkey, with a maxmemory-policy of noeviction or one of the
 // volatile ones, which spare keys that do not expire; see [Options].AllowEviction.
 // Where memory is full, lookups go on, and so do Update and Delete, so that a key
-// can be revoked; Create fails.
+// can be revoked; Create fails. WriteLog fails too, and keeps nothing of a batch,
+// unless it makes room by removing older entries.
 //
 // What Redis acknowledges is as durable as its settings say: with the append-only
 // file and its default of appendfsync everysec, the loss of power may undo the
@@ -53,6 +64,10 @@
 //
 //	~{apikey}:* &{apikey}:* +hello +ping +info +eval +evalsha +exists +hmget +hget +hset +hdel
 //	+zadd +zrem +zscore +zrevrangebylex +publish +subscribe
+//
+// and, to keep the access log:
+//
+//	+zcard +zrange +unlink
 //
 // Whoever can write to these Redis keys can make API keys.
 package redisstore
@@ -69,20 +84,24 @@ import (
 	"github.com/seed-be062aaa/apikey"
 )
 
-// A Store keeps keys in Redis. It is safe for concurrent use.
+// A Store keeps keys and the access log in Redis. It is safe for concurrent use.
 //
-// Each method but List and RecordUses is one round trip, and ends soon after its
-// context does, as far as the client heeds it: one made without
-// ContextTimeoutEnabled waits for its own ReadTimeout. Errors wrap go-redis',
-// unless their text could quote a digest. Any method may fail with [ErrLost].
+// Each method but List, RecordUses and those of the access log is one round trip.
+// All end soon after their context does, as far as the client heeds it: one made
+// without ContextTimeoutEnabled waits for its own ReadTimeout. Errors wrap
+// go-redis', unless their text could quote a digest. Any method but those of the
+// access log may fail with [ErrLost].
 type Store struct {
 	client   redis.UniversalClient
 	owned    bool // Close closes client
 	prefix   string
 	keys     string // the Redis key of a hash: everything but the order of IDs
 	ids      string // the Redis key of a sorted set: the IDs, by their bytes
+	log      string // the Redis key of a sorted set: the entries of the access log
+	bodies   string // the Redis key of a hash: the texts of their bodies
 	channel  string
 	identity string
+	logs     LogOptions
 }
 
 var (
@@ -90,6 +109,7 @@ var (
 	_ apikey.UseRecorder  = (*Store)(nil)
 	_ apikey.MarkerStore  = (*Store)(nil)
 	_ apikey.ChangeFeed   = (*Store)(nil)
+	_ apikey.LogStore     = (*Store)(nil)
 )
 
 // Options changes how a [Store] uses Redis. The zero value is the default.
@@ -104,6 +124,8 @@ type Options struct {
 	// other data, or that does not tell. A store that was dropped is lost; see
 	// ErrLost.
 	AllowEviction bool
+	// Log says how much of the access log is kept.
+	Log LogOptions
 }
 
 const defaultPrefix = "apikey"
@@ -133,14 +155,17 @@ func New(ctx context.Context, client redis.UniversalClient, opts *Options) (*Sto
 	if !validPrefix.MatchString(prefix) {
 		problem = fmt.Errorf(`redisstore: the prefix %q is not 1 to 64 letters, digits and any of "_.:-"`, prefix)
 	}
-	if err := errors.Join(problem, checkClient(client)); err != nil {
+	if err := errors.Join(problem, opts.Log.validate(), checkClient(client)); err != nil {
 		return nil, err
 	}
 	s := &Store{client: client, prefix: prefix}
 	s.keys, s.ids, s.channel = s.name("keys"), s.name("ids"), s.name("changes")
-	if err := s.checkServer(ctx, opts.AllowEviction); err != nil {
+	s.log, s.bodies = s.name("log"), s.name("bodies")
+	info, err := s.checkServer(ctx, opts.AllowEviction)
+	if err != nil {
 		return nil, err
 	}
+	s.logs = opts.Log.withDefaults(info)
 	if err := s.begin(ctx, opts.MustExist); err != nil {
 		return nil, err
 	}

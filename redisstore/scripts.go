@@ -28,6 +28,8 @@ var (
 	uses string
 	//go:embed scripts/swap.lua
 	swap string
+	//go:embed scripts/log.lua
+	writeLog string
 )
 
 var (
@@ -38,6 +40,7 @@ var (
 	listScript   = redis.NewScript(common + list)
 	usesScript   = redis.NewScript(common + uses)
 	swapScript   = redis.NewScript(common + swap)
+	logScript    = redis.NewScript(writeLog) // of other keys than those that the others share
 )
 
 // answers are the words in which scripts refuse.

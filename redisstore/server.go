@@ -33,31 +33,31 @@ func checkClient(client redis.UniversalClient) error {
 }
 
 // checkServer refuses a server that is a replica, and one that may drop the store
-// to make room for other data.
-func (s *Store) checkServer(ctx context.Context, allowEviction bool) error {
+// to make room for other data. It returns what INFO does, as far as that is told.
+func (s *Store) checkServer(ctx context.Context, allowEviction bool) (info string, err error) {
 	server, err := s.server(ctx)
 	if err != nil {
-		return failed("finding the store's server", err)
+		return "", failed("finding the store's server", err)
 	}
-	info, err := server.Info(ctx).Result()
+	info, err = server.Info(ctx).Result()
 	if err != nil && !refused(err) {
-		return failed("asking for the server's state", err)
+		return "", failed("asking for the server's state", err)
 	}
 	if field(info, "role") == "slave" {
-		return errors.New("redisstore: the server is a replica, whose answers lag behind; connect to its primary")
+		return "", errors.New("redisstore: the server is a replica, whose answers lag behind; connect to its primary")
 	}
 	if allowEviction {
-		return nil
+		return info, nil
 	}
 	policy := field(info, "maxmemory_policy")
 	if policy == "" {
 		config, err := server.ConfigGet(ctx, "maxmemory-policy").Result()
 		if err != nil && !refused(err) {
-			return failed("asking for the server's maxmemory-policy", err)
+			return "", failed("asking for the server's maxmemory-policy", err)
 		}
 		policy = config["maxmemory-policy"]
 	}
-	return checkPolicy(policy)
+	return info, checkPolicy(policy)
 }
 
 // checkPolicy judges the policy also where maxmemory is unlimited, since whoever

@@ -93,7 +93,7 @@ func userOf(t *testing.T, admin *redis.Client, rules ...string) *redis.Client {
 func TestDocumentedRightsSuffice(t *testing.T) {
 	admin := connect(t, startServer(t).addr)
 	client := userOf(t, admin, strings.Fields(`~{apikey}:* &{apikey}:* +hello +ping +info +eval +evalsha +exists +hmget
-		+hget +hset +hdel +zadd +zrem +zscore +zrevrangebylex +publish +subscribe`)...)
+		+hget +hset +hdel +zadd +zrem +zscore +zrevrangebylex +publish +subscribe +zcard +zrange +unlink`)...)
 	store, err := New(t.Context(), client, nil)
 	require.NoError(t, err)
 	watch := startWatch(t, store)
@@ -107,6 +107,13 @@ func TestDocumentedRightsSuffice(t *testing.T) {
 	require.NoError(t, store.RecordUses(t.Context(), []apikey.Use{{KeyID: "k", At: time.Now()}}))
 	require.NoError(t, store.SwapMarker(t.Context(), nil, []byte("marker")))
 	require.NoError(t, store.Delete(t.Context(), "k"))
+
+	store.logs = LogOptions{MaxAge: -1, MaxBytes: 10_000}
+	require.NoError(t, store.WriteLog(t.Context(), logEntries(0, 100, "body"))) // for some of which there is room
+	require.NotEmpty(t, logOf(t, store))
+	require.NoError(t, admin.Del(t.Context(), store.bodies).Err())
+	require.NoError(t, store.WriteLog(t.Context(), logEntries(100, 101, "body")))
+	require.Equal(t, logEntries(100, 101, "body"), logOf(t, store))
 }
 
 func TestMissingRightsAreNoticed(t *testing.T) {
