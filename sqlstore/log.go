@@ -141,12 +141,12 @@ type logStatements struct {
 func (l *Log) statements() logStatements {
 	return logStatements{
 		series: l.spell(`SELECT id, outcome, reason, status, method, route, permission, action
-			FROM apikey_log_series WHERE id > ? ORDER BY id`),
+			FROM apikey_log_series WHERE id >= ? ORDER BY id`),
 		insertSeries: l.spell(`INSERT INTO apikey_log_series (
 			id, outcome, reason, status, method, route, permission, action) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`),
 
 		has:  l.spell(`SELECT 1 FROM apikey_log WHERE id = ?`),
-		grow: l.spell(`UPDATE apikey_log_size SET bytes = bytes + ?`),
+		grow: l.spell(`UPDATE apikey_log_size SET bytes = bytes + ? WHERE id = 1`),
 
 		total:       l.spell(`SELECT bytes FROM apikey_log_size`),
 		oldest:      l.spell(`SELECT id, bytes FROM apikey_log ORDER BY id LIMIT ?`),
