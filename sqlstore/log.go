@@ -15,8 +15,8 @@ import (
 // another. It is safe for concurrent use, by any number of processes on one
 // database too.
 //
-// What WriteLog reports as done is committed. An entry's time is that in its ID,
-// in microseconds. Errors wrap the driver's. Each method ends soon after its
+// What WriteLog reports as done is committed, and as durable as the database
+// commits. An entry's time is that in its ID, in microseconds. Errors wrap the driver's. Each method ends soon after its
 // context does, as far as the driver heeds it.
 //
 // From the first call of WriteLog until Close, entries that [LogOptions] keep no

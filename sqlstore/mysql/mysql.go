@@ -1,5 +1,5 @@
-// Package mysql keeps API keys in a MariaDB or MySQL database, through the driver
-// github.com/go-sql-driver/mysql.
+// Package mysql keeps API keys and their access log in a MariaDB or MySQL database,
+// through the driver github.com/go-sql-driver/mysql.
 //
 //	store, err := mysql.Open(ctx, "mysql://app:secret@db.example.org/app", nil)
 //
@@ -44,12 +44,16 @@ var (
 // user:password@tcp(host:3306)/database?tls=true. Both take the driver's parameters.
 // No error quotes it.
 //
-// The store opens up to 16 connections, of which [Store.Watch] takes one.
-// Connecting ends after 5 seconds unless the DSN has a timeout. A connection is
-// replaced within a minute, and at once where a write shows that its server takes
-// none any more: so a server that has lost its role in a failover but stays up
-// answers no lookup a minute later. For any other configuration, pass a handle to
-// [New].
+// The store keeps the access log too, as [OpenLog] does with its defaults, for all
+// servers that share the database. Where the log is to keep more or less, or to
+// have a database of its own, pass one to [apikey.New].
+//
+// The store opens up to 16 connections, of which [Store.Watch] takes one, and up to
+// 4 for the log, so that who reads it holds up no lookup. Connecting ends after 5
+// seconds unless the DSN has a timeout. A connection is replaced within a minute,
+// and at once where a write shows that its server takes none any more: so a server
+// that has lost its role in a failover but stays up answers no lookup a minute
+// later. For any other configuration, pass a handle to [New].
 func Open(ctx context.Context, dsn string, opts *sqlstore.Options) (*Store, error) {
 	db, err := connect(dsn, maxConns)
 	if err != nil {
@@ -68,7 +72,8 @@ func Open(ctx context.Context, dsn string, opts *sqlstore.Options) (*Store, erro
 }
 
 // New returns a store over a handle of the host's own, opened with
-// github.com/go-sql-driver/mysql, which the host closes after the store.
+// github.com/go-sql-driver/mysql, which the host closes after the store. The log's
+// statements take their turns at it with those of keys.
 //
 // [Store.Watch] takes one of its connections, so it must allow two or more. A limit
 // to the life of connections is advisable, such as the minute that [Open] sets, and

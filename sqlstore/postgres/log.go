@@ -25,8 +25,8 @@ var _ apikey.LogStore = (*Log)(nil)
 //
 // It opens up to 4 connections; what else [Open] says of the DSN and of
 // connections holds here too. One log, opened with what it is to keep, is enough
-// for all of a process. Where several of one database are told to keep different
-// things, what one of them keeps no longer is gone for all.
+// for all of a process. Of several over one database, each removes for all what it
+// keeps no longer.
 func OpenLog(ctx context.Context, dsn string, opts *sqlstore.LogOptions) (*Log, error) {
 	db, err := connect(dsn, maxLogConns)
 	if err != nil {

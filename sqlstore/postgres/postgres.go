@@ -1,5 +1,5 @@
-// Package postgres keeps API keys in a PostgreSQL database, through the driver
-// github.com/jackc/pgx/v5.
+// Package postgres keeps API keys and their access log in a PostgreSQL database,
+// through the driver github.com/jackc/pgx/v5.
 //
 //	store, err := postgres.Open(ctx, "postgres://app@db.example.org/app", nil)
 //
@@ -47,13 +47,18 @@ var (
 // out comes from the environment (PGHOST, PGPASSWORD and so on) and from the
 // password file. No error quotes it.
 //
-// The store opens up to 16 connections, of which [Store.Watch] takes one. Where
-// the DSN does not say otherwise, they lead to a server that takes writes
-// (target_session_attrs=read-write), which among several hosts is the primary, and
-// connecting ends after 5 seconds. A connection is replaced within a minute, and at
-// once where a write shows that its server takes none any more: so a server that
-// has lost its role in a failover but stays up answers no lookup a minute later.
-// For any other configuration, pass a handle to [New].
+// The store keeps the access log too, as [OpenLog] does with its defaults, for all
+// servers that share the database. Where the log is to keep more or less, or to
+// have a database of its own, pass one to [apikey.New].
+//
+// The store opens up to 16 connections, of which [Store.Watch] takes one, and up to
+// 4 for the log, so that who reads it holds up no lookup. Where the DSN does not say
+// otherwise, they lead to a server that takes writes (target_session_attrs=read-write),
+// which among several hosts is the primary, and connecting ends after 5 seconds. A
+// connection is replaced within a minute, and at once where a write shows that its
+// server takes none any more: so a server that has lost its role in a failover but
+// stays up answers no lookup a minute later. For any other configuration, pass a
+// handle to [New].
 func Open(ctx context.Context, dsn string, opts *sqlstore.Options) (*Store, error) {
 	db, err := connect(dsn, maxConns)
 	if err != nil {
@@ -73,7 +78,7 @@ func Open(ctx context.Context, dsn string, opts *sqlstore.Options) (*Store, erro
 
 // New returns a store over a handle of the host's own, opened with the
 // database/sql adapter of pgx, also that of a pgxpool.Pool. The host closes it
-// after the store.
+// after the store. The log's statements take their turns at it with those of keys.
 //
 // [Store.Watch] takes one of its connections, so it must allow two or more. A limit
 // to the life of connections is advisable, such as the minute that [Open] sets.
