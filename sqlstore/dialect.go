@@ -13,8 +13,8 @@ import (
 //
 // What the statements ask of a database: texts compare and sort by their bytes;
 // a statement sees one state of the database, a later one all that was committed
-// before it; and the number of rows affected counts every row that a statement
-// changed.
+// before it; the number of rows affected counts every row that a statement
+// changed; and substr counts what length counts, characters or bytes.
 type Dialect struct {
 	// Name is the database's name, for messages.
 	Name string
@@ -24,8 +24,8 @@ type Dialect struct {
 	// Contains returns a condition: the text in column, its ASCII capitals and
 	// no other letters made small, contains the text in parameter, byte for byte.
 	Contains func(column, parameter string) string
-	// Prepares says that the driver itself prepares what it sends, and need not
-	// be asked to.
+	// Prepares says that the driver itself prepares what it sends and keeps that,
+	// and need not be asked to.
 	Prepares bool
 	// Isolation is what transactions ask for. Read committed is enough, and
 	// least in each other's way. Zero: the database's default.

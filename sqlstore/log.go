@@ -15,8 +15,8 @@ import (
 // another. It is safe for concurrent use, by any number of processes on one
 // database too.
 //
-// What WriteLog reports as done is committed. An entry's time is that in its ID,
-// in microseconds. Errors wrap the driver's. Each method ends soon after its
+// What WriteLog reports as done is committed, and as durable as the database
+// commits. An entry's time is that in its ID, in microseconds. Errors wrap the driver's. Each method ends soon after its
 // context does, as far as the driver heeds it.
 //
 // From the first call of WriteLog until Close, entries that [LogOptions] keep no
@@ -141,12 +141,12 @@ type logStatements struct {
 func (l *Log) statements() logStatements {
 	return logStatements{
 		series: l.spell(`SELECT id, outcome, reason, status, method, route, permission, action
-			FROM apikey_log_series WHERE id > ? ORDER BY id`),
+			FROM apikey_log_series WHERE id >= ? ORDER BY id`),
 		insertSeries: l.spell(`INSERT INTO apikey_log_series (
 			id, outcome, reason, status, method, route, permission, action) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`),
 
 		has:  l.spell(`SELECT 1 FROM apikey_log WHERE id = ?`),
-		grow: l.spell(`UPDATE apikey_log_size SET bytes = bytes + ?`),
+		grow: l.spell(`UPDATE apikey_log_size SET bytes = bytes + ? WHERE id = 1`),
 
 		total:       l.spell(`SELECT bytes FROM apikey_log_size`),
 		oldest:      l.spell(`SELECT id, bytes FROM apikey_log ORDER BY id LIMIT ?`),

@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
+	"math/bits"
 	"strings"
 )
 
@@ -58,14 +59,24 @@ func (in *inserter) context(ctx context.Context) context.Context {
 	return context.WithoutCancel(ctx)
 }
 
-// flush writes the rows that wait.
+// flush writes the rows that wait: in one statement, or where the driver keeps
+// what it has prepared in some of 32 rows, 16 and so on. It would soon keep one for
+// each number of rows, and so would the server, for which they are large.
 func (in *inserter) flush(ctx context.Context) error {
-	if in.rows == 0 {
-		return nil
+	args := in.args
+	for in.rows > 0 {
+		n := in.rows
+		if in.log.dialect.Prepares {
+			n = 1 << (bits.Len(uint(in.rows)) - 1)
+		}
+		values := n * len(in.columns)
+		if _, err := in.tx.ExecContext(ctx, in.statement(n), args[:values]...); err != nil {
+			return err
+		}
+		in.rows, args = in.rows-n, args[values:]
 	}
-	_, err := in.tx.ExecContext(ctx, in.statement(in.rows), in.args...)
-	in.rows, in.args = 0, in.args[:0]
-	return err
+	in.args = in.args[:0]
+	return nil
 }
 
 func (in *inserter) close() {

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/seed-be062aaa/apikey"
 )
@@ -74,11 +73,11 @@ func logConditions(q *apikey.LogQuery, series []int64) (where string, args []any
 		args = append(args, storable(q.Method))
 	}
 	if q.Path != "" {
-		// Characters, since databases count these; and no LIKE, which has wildcards
-		// and, in some, no eye for letter case.
+		// The database counts, some characters and some bytes; and no LIKE, which has
+		// wildcards and, in some, no eye for letter case.
 		prefix, _, _ := strings.Cut(storable(q.Path), "\uFFFD")
-		where += " AND substr(l.path, 1, ?) = ?"
-		args = append(args, utf8.RuneCountInString(prefix), prefix)
+		where += " AND substr(l.path, 1, length(?)) = ?"
+		args = append(args, prefix, prefix)
 	}
 	return where, args
 }

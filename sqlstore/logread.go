@@ -25,6 +25,11 @@ type querier interface {
 // thousand entries, or a tenth of a second if that is more, and says where to go
 // on.
 //
+// Entries have the order of their times, and are committed a moment later, those of
+// several processes in any order. Pages that follow each other have what was
+// committed before they were read: an entry that comes in late among those of
+// earlier pages is seen when these are read again.
+//
 // A selection by key, outcome, status, method or route, as far as the path gives
 // it away, only looks where in time such entries are. Parts of the log that have
 // them all, though in no entry together, are searched entry by entry, and so are

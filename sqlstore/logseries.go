@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"context"
+	"database/sql"
 	"slices"
 	"strings"
 	"sync"
@@ -101,15 +102,32 @@ func (t *seriesTable) lastID() int64 {
 	return t.last
 }
 
-// add may be told of a series more than once.
-func (t *seriesTable) add(id int64, s logSeries) {
+// add may be told of a series more than once. One that does not follow on what is
+// known is loaded later.
+func (t *seriesTable) add(list ...storedSeries) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.addLocked(list)
+}
+
+// replace forgets what is known.
+func (t *seriesTable) replace(list []storedSeries) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.ids, t.byID, t.last = nil, nil, 0
+	t.addLocked(list)
+}
+
+func (t *seriesTable) addLocked(list []storedSeries) {
 	if t.ids == nil {
 		t.ids, t.byID = map[logSeries]int64{}, map[int64]logSeries{}
 	}
-	t.ids[s], t.byID[id] = id, s
-	t.last = max(t.last, id)
+	for _, s := range list {
+		if s.id <= t.last+1 {
+			t.ids[s.logSeries], t.byID[s.id] = s.id, s.logSeries
+			t.last = max(t.last, s.id)
+		}
+	}
 }
 
 // holding returns the series that may hold what q selects, in order, and whether
@@ -126,22 +144,52 @@ func (t *seriesTable) holding(q *apikey.LogQuery) (ids []int64, all bool) {
 	return ids, len(ids) == len(t.byID)
 }
 
+// A storedSeries is a row of the database's table.
+type storedSeries struct {
+	id int64
+	logSeries
+}
+
 // loadSeries reads the series that other processes have added.
+//
+// The first one that it reads is the last one known. If not, the database has
+// another history, since a replica took over that had not heard of everything, or
+// a backup was restored: the same IDs may mean other series there.
 func (l *Log) loadSeries(ctx context.Context, db querier) error {
-	rows, err := db.QueryContext(ctx, l.text.series, l.series.lastID())
+	last := l.series.lastID()
+	found, err := l.readSeries(ctx, db, last)
 	if err != nil {
 		return err
 	}
+	known, _ := l.series.byItsID(last)
+	if last == 0 || len(found) > 0 && found[0] == (storedSeries{last, known}) {
+		l.series.add(found...)
+		return nil
+	}
+	if found, err = l.readSeries(ctx, db, 0); err != nil {
+		return err
+	}
+	l.series.replace(found)
+	return nil
+}
+
+// readSeries returns the series from an ID on.
+func (l *Log) readSeries(ctx context.Context, db querier, from int64) (found []storedSeries, err error) {
+	rows, err := db.QueryContext(ctx, l.text.series, from)
+	if err != nil {
+		return nil, err
+	}
 	defer rows.Close()
 	for rows.Next() {
-		var id int64
-		var s logSeries
-		if err := rows.Scan(&id, &s.outcome, &s.reason, &s.status, &s.method, &s.route, &s.permission, &s.action); err != nil {
-			return err
+		var s storedSeries
+		if err := rows.Scan(
+			&s.id, &s.outcome, &s.reason, &s.status, &s.method, &s.route, &s.permission, &s.action,
+		); err != nil {
+			return nil, err
 		}
-		l.series.add(id, s)
+		found = append(found, s)
 	}
-	return rows.Err()
+	return found, rows.Err()
 }
 
 // fillSeries adds to each row what its series has, which another process may have
@@ -192,10 +240,13 @@ func (l *Log) addSeries(ctx context.Context, s logSeries) (int64, error) {
 			return id, nil
 		}
 		id := l.series.lastID() + 1
-		_, err := l.db.ExecContext(ctx, l.text.insertSeries,
-			id, s.outcome, s.reason, s.status, s.method, s.route, s.permission, s.action)
+		err := l.dialect.inTx(ctx, l.db, func(tx *sql.Tx) error {
+			_, err := tx.ExecContext(ctx, l.text.insertSeries,
+				id, s.outcome, s.reason, s.status, s.method, s.route, s.permission, s.action)
+			return err
+		})
 		if err == nil {
-			l.series.add(id, s)
+			l.series.add(storedSeries{id, s})
 			return id, nil
 		}
 		if !l.dialect.IsUnique(err) {

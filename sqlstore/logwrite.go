@@ -48,6 +48,10 @@ func (l *Log) writeLog(ctx context.Context, entries []apikey.LogEntry) error {
 		}
 		rows[i] = logRow{id: id, entry: &entries[i]}
 	}
+	// What is known of the series may be of a database that another has replaced.
+	if err := l.loadSeries(ctx, l.db); err != nil {
+		return err
+	}
 	for i := range rows {
 		var err error
 		if rows[i].series, rows[i].rest, err = l.seriesFor(ctx, rows[i].entry); err != nil {

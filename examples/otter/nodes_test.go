@@ -171,6 +171,26 @@ func TestTwoNodes(t *testing.T) {
 	}
 }
 
+// TestTwoNodesShareTheLog: what was recorded by one server is read through the other.
+func TestTwoNodesShareTheLog(t *testing.T) {
+	for name, store := range map[string]func(*testing.T) sharedStore{"PostgreSQL": postgresStore, "MariaDB": mariaStore} {
+		t.Run(name, func(t *testing.T) {
+			flag := store(t).flag
+			dir := t.TempDir()
+			here := start(t, dir, "-store", flag, bootstrapEnv+"=two-nodes-full")
+			there := start(t, dir, "-store", flag)
+			id, secret, err := here.create("two-nodes-full")
+			require.NoError(t, err)
+			require.True(t, here.serves(secret))
+			logged := func(p *process) string {
+				return p.call(http.MethodGet, "/api/api-keys/access-logs?keyId="+id+"&path=/api/jobs/", "two-nodes-full", "").body
+			}
+			require.Eventually(t, func() bool { return strings.Contains(logged(there), `"status":404`) }, 10*time.Second, 20*time.Millisecond)
+			assert.JSONEq(t, logged(here), logged(there))
+		})
+	}
+}
+
 // workers is how many keys are revoked at a time.
 const workers = 10
 

@@ -29,20 +29,26 @@ func TestStoreOverHostHandleKeepsTheContract(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes long")
 	}
-	isolation := "transaction_isolation"
-	if strings.Contains(serverVersion(t), "MariaDB") {
-		isolation = "tx_isolation" // until 11.1
-	}
-	for name, params := range map[string]string{
-		"lenient":  "?sql_mode=''&clientFoundRows=true&parseTime=true&rejectReadOnly=true",
-		"ANSI":     "?sql_mode='ANSI,NO_BACKSLASH_ESCAPES,TRADITIONAL'&interpolateParams=true&columnsWithAlias=true",
-		"latin1":   "?charset=latin1&sql_safe_updates=1&multiStatements=true",
-		"stricter": "?" + isolation + "='SERIALIZABLE'&charset=utf8mb4&collation=utf8mb4_unicode_ci",
-	} {
+	for name, params := range hostParams(t) {
 		t.Run(name, func(t *testing.T) {
 			db := hostHandle(t, newDatabase(t)+params)
 			testWithPrefixes(t, db)
 		})
+	}
+}
+
+// hostParams are those of a DSN.
+func hostParams(t *testing.T) map[string]string {
+	t.Helper()
+	isolation := "transaction_isolation"
+	if strings.Contains(serverVersion(t), "MariaDB") {
+		isolation = "tx_isolation" // until 11.1
+	}
+	return map[string]string{
+		"lenient":  "?sql_mode=''&clientFoundRows=true&parseTime=true&rejectReadOnly=true",
+		"ANSI":     "?sql_mode='ANSI,NO_BACKSLASH_ESCAPES,TRADITIONAL'&interpolateParams=true&columnsWithAlias=true",
+		"latin1":   "?charset=latin1&sql_safe_updates=1&multiStatements=true",
+		"stricter": "?" + isolation + "='SERIALIZABLE'&charset=utf8mb4&collation=utf8mb4_unicode_ci",
 	}
 }
 
@@ -56,6 +62,25 @@ func testWithPrefixes(t *testing.T, db *sql.DB) {
 		prefixes++
 		return newStore(t, db, &sqlstore.Options{Prefix: fmt.Sprintf("host%d_keys_", prefixes)})
 	})
+}
+
+func TestLogKeepsTheContract(t *testing.T) {
+	connectServer(t)
+	apikeytest.TestLog(t, func(t *testing.T) apikey.LogStore {
+		t.Helper()
+		return openLog(t, newDatabase(t), &keepAll)
+	})
+}
+
+func TestLogOverHostHandleKeepsTheContract(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long")
+	}
+	for name, params := range hostParams(t) {
+		t.Run(name, func(t *testing.T) {
+			testLogWithPrefixes(t, hostHandle(t, newDatabase(t)+params))
+		})
+	}
 }
 
 func serverVersion(t testing.TB) (version string) {

@@ -14,12 +14,13 @@ import (
 
 const (
 	maxConns       = 16
+	maxLogConns    = 4
 	connLifetime   = time.Minute
 	connectTimeout = 5 * time.Second
 )
 
-// connect returns a handle. It makes no connection yet.
-func connect(dsn string) (*sql.DB, error) {
+// connect returns a handle of up to so many connections. It makes none yet.
+func connect(dsn string, conns int) (*sql.DB, error) {
 	config, err := parse(dsn)
 	if err != nil {
 		return nil, err
@@ -39,8 +40,8 @@ func connect(dsn string) (*sql.DB, error) {
 		return nil, parseError(err)
 	}
 	db := sql.OpenDB(connector)
-	db.SetMaxOpenConns(maxConns)
-	db.SetMaxIdleConns(maxConns)
+	db.SetMaxOpenConns(conns)
+	db.SetMaxIdleConns(conns)
 	db.SetConnMaxLifetime(connLifetime)
 	return db, nil
 }

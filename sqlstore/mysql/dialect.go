@@ -20,17 +20,23 @@ import (
 var migrations embed.FS
 
 func dialect() (sqlstore.Dialect, error) {
-	files, err := fs.Sub(migrations, "migrations")
+	keys, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return sqlstore.Dialect{}, err
+	}
+	log, err := fs.Sub(migrations, "migrations/log")
 	return sqlstore.Dialect{
-		Name:        "MySQL",
-		Contains:    contains,
-		Isolation:   sql.LevelReadCommitted,
-		IsUnique:    isUnique,
-		IsRetryable: isRetryable,
-		IsReadOnly:  isReadOnly,
-		Migrations:  files,
-		Exclusive:   exclusive,
-		Feed:        &sqlstore.Feed{Live: live},
+		Name:          "MySQL",
+		Contains:      contains,
+		Isolation:     sql.LevelReadCommitted,
+		BatchRows:     64,
+		IsUnique:      isUnique,
+		IsRetryable:   isRetryable,
+		IsReadOnly:    isReadOnly,
+		Migrations:    keys,
+		LogMigrations: log,
+		Exclusive:     exclusive,
+		Feed:          &sqlstore.Feed{Live: live},
 	}, err
 }
 

@@ -5,6 +5,8 @@ import (
 	"context"
 	"crypto/rand"
 	"database/sql"
+	"database/sql/driver"
+	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -107,3 +109,28 @@ func count(t testing.TB, db *sql.DB, query string, args ...any) (n int) {
 func newKey(id string) *apikey.Key {
 	return &apikey.Key{ID: id, Version: 1, Credentials: []apikey.Credential{{Digest: apikey.DigestOf(id)}}}
 }
+
+// connector returns that of the driver.
+func connector(t testing.TB, dsn string) driver.Connector {
+	t.Helper()
+	config, err := mysql.ParseDSN(dsn)
+	require.NoError(t, err)
+	c, err := mysql.NewConnector(config)
+	require.NoError(t, err)
+	return c
+}
+
+// readOnly lets a connection take no more writes.
+const readOnly = "SET SESSION TRANSACTION READ ONLY"
+
+// weigh lets the server choose another transaction than tx to end a deadlock: one
+// that has changed less.
+func weigh(t testing.TB, tx *sql.Tx) {
+	t.Helper()
+	for n := range 100 {
+		_, err := tx.ExecContext(t.Context(), "INSERT INTO apikey_log_slots VALUES (?, 1, 1)", n)
+		require.NoError(t, err)
+	}
+}
+
+func binaryLiteral(b []byte) string { return fmt.Sprintf("x'%x'", b) }

@@ -1,5 +1,5 @@
-// Package mysql keeps API keys in a MariaDB or MySQL database, through the driver
-// github.com/go-sql-driver/mysql.
+// Package mysql keeps API keys and their access log in a MariaDB or MySQL database,
+// through the driver github.com/go-sql-driver/mysql.
 //
 //	store, err := mysql.Open(ctx, "mysql://app:secret@db.example.org/app", nil)
 //
@@ -22,14 +22,18 @@ import (
 	"github.com/seed-be062aaa/apikey/sqlstore"
 )
 
-// A Store keeps keys in a MariaDB or MySQL database. See [sqlstore.Store] for its
-// methods.
+// A Store keeps keys, and the access log, in a MariaDB or MySQL database. See
+// [sqlstore.Store] and [sqlstore.Log] for its methods.
 type Store struct {
 	*sqlstore.Store
-	owned *sql.DB // nil: the handle is the host's
+	log             *sqlstore.Log
+	owned, ownedLog *sql.DB // nil: the handle is the host's
 }
 
-var _ apikey.ChangeFeed = (*Store)(nil)
+var (
+	_ apikey.ChangeFeed = (*Store)(nil)
+	_ apikey.LogStore   = (*Store)(nil)
+)
 
 // Open returns a store over the database that dsn names, having brought its
 // tables up to date. A nil opts means the defaults. Close the store after the
@@ -40,27 +44,36 @@ var _ apikey.ChangeFeed = (*Store)(nil)
 // user:password@tcp(host:3306)/database?tls=true. Both take the driver's parameters.
 // No error quotes it.
 //
-// The store opens up to 16 connections, of which [Store.Watch] takes one.
-// Connecting ends after 5 seconds unless the DSN has a timeout. A connection is
-// replaced within a minute, and at once where a write shows that its server takes
-// none any more: so a server that has lost its role in a failover but stays up
-// answers no lookup a minute later. For any other configuration, pass a handle to
-// [New].
+// The store keeps the access log too, as [OpenLog] does with its defaults, for all
+// servers that share the database. Where the log is to keep more or less, or to
+// have a database of its own, pass one to [apikey.New].
+//
+// The store opens up to 16 connections, of which [Store.Watch] takes one, and up to
+// 4 for the log, so that who reads it holds up no lookup. Connecting ends after 5
+// seconds unless the DSN has a timeout. A connection is replaced within a minute,
+// and at once where a write shows that its server takes none any more: so a server
+// that has lost its role in a failover but stays up answers no lookup a minute
+// later. For any other configuration, pass a handle to [New].
 func Open(ctx context.Context, dsn string, opts *sqlstore.Options) (*Store, error) {
-	db, err := connect(dsn)
+	db, err := connect(dsn, maxConns)
 	if err != nil {
 		return nil, err
 	}
-	store, err := New(ctx, db, opts)
+	logDB, err := connect(dsn, maxLogConns)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("mysql: opening the store: %w", err), db.Close())
+		return nil, errors.Join(err, db.Close())
 	}
-	store.owned = db
+	store, err := storeOver(ctx, db, logDB, opts)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("mysql: opening the store: %w", err), logDB.Close(), db.Close())
+	}
+	store.owned, store.ownedLog = db, logDB
 	return store, nil
 }
 
 // New returns a store over a handle of the host's own, opened with
-// github.com/go-sql-driver/mysql, which the host closes after the store.
+// github.com/go-sql-driver/mysql, which the host closes after the store. The log's
+// statements take their turns at it with those of keys.
 //
 // [Store.Watch] takes one of its connections, so it must allow two or more. A limit
 // to the life of connections is advisable, such as the minute that [Open] sets, and
@@ -68,15 +81,37 @@ func Open(ctx context.Context, dsn string, opts *sqlstore.Options) (*Store, erro
 // 255 bytes. The parameter interpolateParams is not: it puts digests into the texts
 // of statements, which servers log.
 func New(ctx context.Context, db *sql.DB, opts *sqlstore.Options) (*Store, error) {
+	return storeOver(ctx, db, db, opts)
+}
+
+func storeOver(ctx context.Context, db, logDB *sql.DB, opts *sqlstore.Options) (*Store, error) {
 	d, err := dialect()
 	if err != nil {
 		return nil, err
 	}
-	store, err := sqlstore.New(ctx, db, d, opts)
+	keys, err := sqlstore.New(ctx, db, d, opts)
 	if err != nil {
 		return nil, err
 	}
-	return &Store{Store: store}, nil
+	var o sqlstore.LogOptions
+	if opts != nil {
+		o.Prefix, o.Reads = opts.Prefix, opts.Reads
+	}
+	log, err := sqlstore.NewLog(ctx, logDB, d, &o)
+	if err != nil {
+		return nil, errors.Join(err, keys.Close())
+	}
+	return &Store{Store: keys, log: log}, nil
+}
+
+// WriteLog implements [apikey.LogSink].
+func (s *Store) WriteLog(ctx context.Context, entries []apikey.LogEntry) error {
+	return s.log.WriteLog(ctx, entries)
+}
+
+// ReadLog implements [apikey.LogStore].
+func (s *Store) ReadLog(ctx context.Context, q apikey.LogQuery) ([]apikey.LogEntry, string, error) {
+	return s.log.ReadLog(ctx, q)
 }
 
 // Watch implements [apikey.ChangeFeed]. It reads from a table what has changed,
@@ -89,9 +124,9 @@ func (s *Store) Watch(ctx context.Context, changed func(id string)) error {
 
 // Close closes the store, and the connections that [Open] made.
 func (s *Store) Close() error {
-	err := s.Store.Close()
+	err := errors.Join(s.Store.Close(), s.log.Close())
 	if s.owned != nil {
-		err = errors.Join(err, s.owned.Close())
+		err = errors.Join(err, s.ownedLog.Close(), s.owned.Close())
 	}
 	return err
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -23,6 +24,7 @@ import (
 var roles = map[string]func(ctx context.Context, dsn, name string) error{
 	"start":   startRole,
 	"create":  createRole,
+	"log":     logRole,
 	"migrate": migrateRole,
 }
 
@@ -68,7 +70,7 @@ func (p *process) line(t *testing.T) string {
 	return p.lines.Text()
 }
 
-// startRole starts as a server does, and makes a key.
+// startRole starts as a server does, makes a key, and logs that.
 func startRole(ctx context.Context, dsn, name string) error {
 	store, err := Open(ctx, dsn, nil)
 	if err != nil {
@@ -78,6 +80,13 @@ func startRole(ctx context.Context, dsn, name string) error {
 		return err
 	}
 	if _, err := store.Lookup(ctx, apikey.DigestOf(name)); err != nil {
+		return err
+	}
+	n, err := strconv.Atoi(strings.TrimPrefix(name, "key"))
+	if err != nil {
+		return err
+	}
+	if err := store.WriteLog(ctx, newEntries(n, n+1)); err != nil {
 		return err
 	}
 	fmt.Println("served")
@@ -96,10 +105,14 @@ func TestManyProcessesStartAtOnce(t *testing.T) {
 			require.Equal(t, "served", p.line(t), "round %d", round)
 			require.NoError(t, p.cmd.Wait())
 		}
-		keys, err := openStore(t, dsn).List(t.Context(), apikey.Query{Limit: 100})
+		store, db := openStore(t, dsn), hostHandle(t, dsn)
+		keys, err := store.List(t.Context(), apikey.Query{Limit: 100})
 		require.NoError(t, err)
 		assert.Len(t, keys, n)
-		assert.Equal(t, 1, count(t, hostHandle(t, dsn), "SELECT COUNT(*) FROM apikey_schema"), "migrations applied")
+		assert.Equal(t, reversed(newEntries(0, n)), readAll(t, store, apikey.LogQuery{}))
+		for _, table := range []string{"apikey_schema", "apikey_log_schema"} {
+			assert.Equal(t, 1, count(t, db, "SELECT COUNT(*) FROM "+table), "migrations applied")
+		}
 	}
 }
 
@@ -152,9 +165,12 @@ func TestAcknowledgedKeysSurviveKill(t *testing.T) {
 	t.Logf("%d keys were acknowledged", len(acknowledged))
 }
 
-// firstMigration returns its statements.
-func firstMigration() ([]string, error) {
-	text, err := migrations.ReadFile("migrations/0001_keys.sql")
+// firstMigrations are those of the keys and of the log.
+var firstMigrations = []string{"migrations/0001_keys.sql", "migrations/log/0001_log.sql"}
+
+// statementsOf returns those of a migration.
+func statementsOf(file string) ([]string, error) {
+	text, err := migrations.ReadFile(file)
 	if err != nil {
 		return nil, err
 	}
@@ -169,11 +185,12 @@ func firstMigration() ([]string, error) {
 
 // migrateRole begins a migration and waits in the middle of it.
 func migrateRole(ctx context.Context, dsn, name string) error {
-	cut, err := strconv.Atoi(name)
-	if err != nil {
+	var cut int
+	var file string
+	if _, err := fmt.Sscan(name, &cut, &file); err != nil {
 		return err
 	}
-	statements, err := firstMigration()
+	statements, err := statementsOf(file)
 	if err != nil {
 		return err
 	}
@@ -198,38 +215,47 @@ func migrateRole(ctx context.Context, dsn, name string) error {
 }
 
 func TestKilledMigrationIsTakenUp(t *testing.T) {
-	statements, err := firstMigration()
-	require.NoError(t, err)
-	for cut := range len(statements) + 1 {
-		dsn := newDatabase(t)
-		p := start(t, "migrate", dsn, strconv.Itoa(cut))
-		require.Equal(t, "cut", p.line(t))
-
-		opened := make(chan error, 1)
-		go func() {
-			store, err := Open(t.Context(), dsn, nil)
-			if err == nil {
-				err = store.Create(t.Context(), newKey("k"))
-				_ = store.Close()
-			}
-			opened <- err
-		}()
-		select {
-		case err := <-opened:
-			t.Fatalf("Open did not wait for the migration: %v", err)
-		case <-time.After(100 * time.Millisecond):
+	for _, file := range firstMigrations {
+		statements, err := statementsOf(file)
+		require.NoError(t, err)
+		for cut := range len(statements) + 1 {
+			testKilledMigration(t, file, cut)
 		}
-		require.NoError(t, p.cmd.Process.Kill())
-		require.NoError(t, <-opened, "killed after %d statements", cut)
-		assert.Equal(t, 1, count(t, hostHandle(t, dsn), "SELECT seq FROM apikey_sequence"))
 	}
+}
+
+// testKilledMigration kills a process after so many statements of a migration.
+func testKilledMigration(t *testing.T, file string, cut int) {
+	t.Helper()
+	dsn := newDatabase(t)
+	p := start(t, "migrate", dsn, fmt.Sprint(cut, " ", file))
+	require.Equal(t, "cut", p.line(t))
+	opened := make(chan error, 1)
+	go func() {
+		store, err := Open(t.Context(), dsn, nil)
+		if err == nil {
+			err = errors.Join(store.Create(t.Context(), newKey("k")), store.WriteLog(t.Context(), newEntries(0, 10)), store.Close())
+		}
+		opened <- err
+	}()
+	select {
+	case err := <-opened:
+		t.Fatalf("Open did not wait for the migration: %v", err)
+	case <-time.After(100 * time.Millisecond):
+	}
+	require.NoError(t, p.cmd.Process.Kill())
+	require.NoError(t, <-opened, "killed after %d statements of %s", cut, file)
+	db := hostHandle(t, dsn)
+	assert.Equal(t, 1, count(t, db, "SELECT seq FROM apikey_sequence"))
+	assert.Equal(t, 10, count(t, db, "SELECT COUNT(*) FROM apikey_log"))
+	requireConsistent(t, db)
 }
 
 // A server that starts while another one migrates waits no longer than its
 // context allows.
 func TestWaitingForAMigrationHeedsItsContext(t *testing.T) {
 	dsn := newDatabase(t)
-	require.Equal(t, "cut", start(t, "migrate", dsn, "1").line(t))
+	require.Equal(t, "cut", start(t, "migrate", dsn, "1 "+firstMigrations[0]).line(t))
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
 	began := time.Now()

@@ -32,11 +32,12 @@ func TestStoreKeepsTheContract(t *testing.T) {
 // A handle as a host may have it: transactions that are stricter than needed, no
 // prepared statements, a prefix, and beside it other stores in the same database.
 func TestStoreOverHostHandleKeepsTheContract(t *testing.T) {
-	db := hostHandle(t, newDatabase(t), func(config *pgx.ConnConfig) {
-		config.RuntimeParams["default_transaction_isolation"] = "serializable"
-		config.DefaultQueryExecMode = pgx.QueryExecModeExec
-	})
-	testWithPrefixes(t, db)
+	testWithPrefixes(t, hostHandle(t, newDatabase(t), stricter))
+}
+
+func stricter(config *pgx.ConnConfig) {
+	config.RuntimeParams["default_transaction_isolation"] = "serializable"
+	config.DefaultQueryExecMode = pgx.QueryExecModeExec
 }
 
 func TestStoreOverPoolKeepsTheContract(t *testing.T) {
@@ -56,6 +57,23 @@ func testWithPrefixes(t *testing.T, db *sql.DB) {
 		prefixes++
 		return newStore(t, db, &sqlstore.Options{Prefix: fmt.Sprintf("host%d_keys_", prefixes)})
 	})
+}
+
+func TestLogKeepsTheContract(t *testing.T) {
+	dsn := newDatabase(t)
+	db := hostHandle(t, dsn)
+	schemas := 0
+	apikeytest.TestLog(t, func(t *testing.T) apikey.LogStore {
+		t.Helper()
+		schemas++
+		schema := fmt.Sprint("schema", schemas)
+		execute(t, db, "CREATE SCHEMA "+schema)
+		return openLog(t, dsn+"?search_path="+schema, &keepAll)
+	})
+}
+
+func TestLogOverHostHandleKeepsTheContract(t *testing.T) {
+	testLogWithPrefixes(t, hostHandle(t, newDatabase(t), stricter))
 }
 
 func newPool(t testing.TB, dsn string, size int32) *pgxpool.Pool {

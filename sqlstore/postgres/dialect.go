@@ -15,20 +15,26 @@ import (
 var migrations embed.FS
 
 func dialect() (sqlstore.Dialect, error) {
-	files, err := fs.Sub(migrations, "migrations")
+	keys, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return sqlstore.Dialect{}, err
+	}
+	log, err := fs.Sub(migrations, "migrations/log")
 	return sqlstore.Dialect{
-		Name:        "PostgreSQL",
-		Placeholder: func(n int) string { return "$" + strconv.Itoa(n) },
-		Contains:    contains,
-		Prepares:    true,
-		Isolation:   sql.LevelReadCommitted,
-		IsUnique:    isUnique,
-		IsRetryable: isRetryable,
-		IsReadOnly:  isReadOnly,
-		Sever:       sever,
-		Migrations:  files,
-		Exclusive:   exclusive,
-		Feed:        &sqlstore.Feed{Notify: "NOTIFY apikey_changes", Listen: "LISTEN apikey_changes", Wait: wait},
+		Name:          "PostgreSQL",
+		Placeholder:   func(n int) string { return "$" + strconv.Itoa(n) },
+		Contains:      contains,
+		Prepares:      true,
+		Isolation:     sql.LevelReadCommitted,
+		BatchRows:     64,
+		IsUnique:      isUnique,
+		IsRetryable:   isRetryable,
+		IsReadOnly:    isReadOnly,
+		Sever:         sever,
+		Migrations:    keys,
+		LogMigrations: log,
+		Exclusive:     exclusive,
+		Feed:          &sqlstore.Feed{Notify: "NOTIFY apikey_changes", Listen: "LISTEN apikey_changes", Wait: wait},
 	}, err
 }
 

@@ -5,6 +5,8 @@ import (
 	"context"
 	"crypto/rand"
 	"database/sql"
+	"database/sql/driver"
+	"fmt"
 	"net/url"
 	"os"
 	"slices"
@@ -119,3 +121,20 @@ func count(t testing.TB, db *sql.DB, query string, args ...any) (n int) {
 func newKey(id string) *apikey.Key {
 	return &apikey.Key{ID: id, Version: 1, Credentials: []apikey.Credential{{Digest: apikey.DigestOf(id)}}}
 }
+
+// connector returns that of the driver.
+func connector(t testing.TB, dsn string) driver.Connector {
+	t.Helper()
+	config, err := pgx.ParseConfig(dsn)
+	require.NoError(t, err)
+	return stdlib.GetConnector(*config)
+}
+
+// readOnly lets a connection take no more writes.
+const readOnly = "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY"
+
+// weigh lets the server choose another transaction than tx to end a deadlock. Here
+// it is the one that has waited longer.
+func weigh(testing.TB, *sql.Tx) {}
+
+func binaryLiteral(b []byte) string { return fmt.Sprintf(`'\x%x'`, b) }
