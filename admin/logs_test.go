@@ -3,9 +3,11 @@ package admin_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -127,6 +129,40 @@ func TestAccessLogPages(t *testing.T) {
 	require.Len(t, ids, 25)
 	require.True(t, slices.IsSortedFunc(ids, func(a, b string) int { return strings.Compare(b, a) }))
 	require.Len(t, slices.Compact(ids), 25)
+}
+
+// TestPageLogPages: the page leads through all entries that the filter lets through,
+// each there once, and back to the newest.
+func TestPageLogPages(t *testing.T) {
+	f := newPageFixture(t)
+	const n = 120
+	for i := range n {
+		require.Equal(t, 202, f.job("viewer", fmt.Sprint("a&b=", i), ""))
+	}
+	f.waitForEntries("/jobs/", n)
+	first := "/logs?" + url.Values{"method": {"POST"}, "path": {"/jobs/a&b="}}.Encode()
+	seen := map[string]bool{}
+	path, pages := first, 0
+	var last reply
+	for ; path != ""; pages++ {
+		last = f.ask("reader", path, nil)
+		require.Equal(t, 200, last.StatusCode)
+		require.Equal(t, "/jobs/a&b=", last.value(t, "path"), "the filter stays")
+		for _, row := range last.page.one(t, "tbody").all("tr") {
+			what := row.one(t, "td", "data-label", "What").text()
+			require.Contains(t, what, "/jobs/a&b=")
+			require.False(t, seen[what], "%s is there twice", what)
+			seen[what] = true
+		}
+		path = ""
+		for _, next := range last.page.all("a", "rel", "next") {
+			path = strings.TrimPrefix(next.attrs["href"], ".")
+		}
+	}
+	require.Len(t, seen, n)
+	require.Equal(t, 3, pages)
+	newest := last.page.one(t, "nav", "aria-label", "Pages").one(t, "a").attrs["href"]
+	require.Equal(t, first, strings.TrimPrefix(newest, "."))
 }
 
 // TestAccessLogsRefused: each row is one refusal.
