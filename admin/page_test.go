@@ -424,6 +424,18 @@ func TestPageLifecycle(t *testing.T) {
 	require.Empty(t, f.ask("full", "/?done=anything", nil).page.all("p", "role", "status"))
 }
 
+// TestPageOwnKey: it says so before somebody takes away the key by which they are here.
+func TestPageOwnKey(t *testing.T) {
+	f := newPageFixture(t)
+	own, err := f.auth.Authenticate(t.Context(), "full")
+	require.NoError(t, err)
+	other := f.issue("other", apikey.KeySpec{Name: "other"})
+	for _, at := range []string{"", "/rotate", "/revoke", "/delete"} {
+		require.Contains(t, f.ask("full", "/keys/"+own.ID+at, nil).page.text(), "You are signed in with this key", at)
+		require.NotContains(t, f.ask("full", "/keys/"+other.ID+at, nil).page.text(), "You are signed in", at)
+	}
+}
+
 // TestPageAuthorizer: a host's own authorization decides who acts.
 func TestPageAuthorizer(t *testing.T) {
 	f := newPageFixture(t)

@@ -98,6 +98,7 @@ func TestPageConflict(t *testing.T) {
 	w.shoot("conflict")
 	w.fill("#metadata", "no pair")
 	w.follow(save)
+	require.True(t, eval[bool](w, "document.activeElement.matches('#metadata')"), "it begins where something is wrong")
 	require.Contains(t, w.text("#metadata-error"), "line 1")
 	require.Empty(t, eval[[]string](w, faint))
 	w.shoot("errors")
@@ -122,6 +123,32 @@ func TestPageCopies(t *testing.T) {
 			p.Modifiers, p.Commands = int64(chromedp.ModifierCtrl), []string{"paste"}
 		})
 		require.Equal(t, want, eval[string](w, "document.getElementById('q').value"))
+	}
+}
+
+// TestPageSecretIsGone: whoever goes back in the browser's history finds no key.
+func TestPageSecretIsGone(t *testing.T) {
+	s := newSite(t)
+	browser := newBrowser(t)
+	for name, l := range map[string]look{"with script": {}, "without": {noScript: true}} {
+		t.Run(name, func(t *testing.T) {
+			w := browser.open(s.base, fullKey, l)
+			w.expect("ERR_CACHE_MISS")
+			w.open("/new")
+			w.follow("form .primary")
+			secret := w.text("#secret")
+			if !l.noScript {
+				// As when the browser keeps the page as it is, to show it again.
+				w.eval("dispatchEvent(new PageTransitionEvent('pagehide', { persisted: true }))")
+				require.NotContains(t, eval[string](w, "document.documentElement.outerHTML"), secret)
+			}
+			w.follow(".secret .actions a")
+			w.eval("history.back()")
+			require.Eventually(t, func() bool {
+				return !strings.Contains(eval[string](w, "location.href"), "/keys/")
+			}, waitTime, tick)
+			require.NotContains(t, eval[string](w, "document.documentElement.outerHTML"), secret)
+		})
 	}
 }
 
@@ -153,6 +180,12 @@ func TestPageTimes(t *testing.T) {
 	w.open("/keys/" + key.ID)
 	require.Equal(t, "2999-01-31T20:30", eval[string](w, "document.getElementById('expires').value"))
 	require.Contains(t, w.text("#expires + .hint"), "Feb 1, 2999")
+
+	w.click(".choices button:nth-child(2)")
+	w.follow("form[aria-label='Edit this key'] .primary")
+	saved, err := s.auth.Key(t.Context(), key.ID)
+	require.NoError(t, err)
+	require.WithinDuration(t, time.Now().AddDate(0, 0, 90), saved.ExpiresAt, 2*time.Minute)
 }
 
 // TestPageTextStaysText: nothing that anybody has typed or sent becomes part of a
