@@ -124,6 +124,14 @@ func (c Catalog) full(p Permission) bool {
 	return slices.ContainsFunc(c, func(e Entry) bool { return e.Full && e.Permission == p })
 }
 
+func joinPermissions(perms []Permission, separator string) string {
+	names := make([]string, len(perms))
+	for i, p := range perms {
+		names[i] = string(p)
+	}
+	return strings.Join(names, separator)
+}
+
 // list names the catalog's permissions for an error message.
 func (c Catalog) list() string {
 	names := make([]string, len(c))
@@ -193,14 +201,10 @@ func (n Need) String() string {
 	if n.kind == needKey {
 		return "any key"
 	}
-	names := make([]string, len(n.perms))
-	for i, p := range n.perms {
-		names[i] = string(p)
-	}
 	if n.kind == needAny {
-		return strings.Join(names, " | ")
+		return joinPermissions(n.perms, " | ")
 	}
-	return strings.Join(names, " + ")
+	return joinPermissions(n.perms, " + ")
 }
 
 // validate reports a need that nobody could have meant.

@@ -323,13 +323,13 @@ func TestPageRefusals(t *testing.T) {
 		{"rotation with too long an overlap", "full", "/keys/" + id + "/rotate", v("overlap", "31d"), nil, 422, "720 hours"},
 		{"rotation of a revoked key", "full", "/keys/" + revoked + "/rotate", url.Values{"version": {"2"}, "overlap": {"0s"}}, nil, 409, "was revoked"},
 
-		{"granting what one lacks", "manager", "/new", v("permission", "variables"), nil, 403, "does not hold"},
-		{"another's subject", "manager", "/new", v("subject", "noah"), nil, 403, "subject may be"},
-		{"saving a stronger key", "manager", "/keys/" + strong, v(), nil, 403, "holds more"},
-		{"disabling a stronger key", "manager", "/keys/" + strong + "/state", v("to", "disabled"), nil, 403, "holds more"},
-		{"rotating a stronger key", "manager", "/keys/" + strong + "/rotate", v("overlap", "0s"), nil, 403, "holds more"},
-		{"revoking a stronger key", "manager", "/keys/" + strong + "/revoke", v(), nil, 403, "holds more"},
-		{"deleting a stronger key", "manager", "/keys/" + strong + "/delete", v(), nil, 403, "holds more"},
+		{"granting what one lacks", "manager", "/new", v("permission", "variables"), nil, 403, "You are not allowed to do this: permissions that you do not hold: variables."},
+		{"another's subject", "manager", "/new", v("subject", "noah"), nil, 403, "subject must be"},
+		{"saving a stronger key", "manager", "/keys/" + strong, v(), nil, 403, "that you do not hold: variables."},
+		{"disabling a stronger key", "manager", "/keys/" + strong + "/state", v("to", "disabled"), nil, 403, "that you do not hold: variables."},
+		{"rotating a stronger key", "manager", "/keys/" + strong + "/rotate", v("overlap", "0s"), nil, 403, "that you do not hold: variables."},
+		{"revoking a stronger key", "manager", "/keys/" + strong + "/revoke", v(), nil, 403, "that you do not hold: variables."},
+		{"deleting a stronger key", "manager", "/keys/" + strong + "/delete", v(), nil, 403, "that you do not hold: variables."},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			f := pageFixture{&fixture{t: t, auth: f.auth, base: f.base}}

@@ -3,7 +3,9 @@ package admin
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"embed"
+	"errors"
 	"html/template"
 	"net/http"
 	"strconv"
@@ -196,9 +198,20 @@ func (p *page) say(w http.ResponseWriter, r *http.Request, m message) {
 
 // fail answers what a call of the Authority has returned, on a page without a form.
 func (p *page) fail(w http.ResponseWriter, r *http.Request, err error) {
-	told := p.explain(r.Context(), err)
+	told := p.explainTo(r.Context(), err)
 	p.say(w, r, message{Status: told.Status, Text: told.Detail, Back: true})
 }
+
+// explainTo is explain for the one who reads the page, who is the actor.
+func (p *page) explainTo(ctx context.Context, err error) *problem {
+	told := p.explain(ctx, err)
+	if errors.Is(err, apikey.ErrNotDelegated) {
+		told.Detail = asReader.Replace(told.Detail)
+	}
+	return told
+}
+
+var asReader = strings.NewReplacer("Not allowed to this actor", "You are not allowed to do this", "the actor does not hold", "you do not hold")
 
 // seeOther sends the browser to another page, from the prefix on. Reloading that
 // does nothing again.
