@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-chi/chi/v5"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -254,6 +255,45 @@ func TestNoAccessLog(t *testing.T) {
 			}
 		})
 	}
+}
+
+// pausingLog stops after a bounded scan that has found nothing.
+type pausingLog struct{ *apikey.MemoryLog }
+
+func (pausingLog) ReadLog(_ context.Context, q apikey.LogQuery) ([]apikey.LogEntry, string, error) {
+	if q.Cursor != "" {
+		return nil, "", nil
+	}
+	return nil, "further on", nil
+}
+
+// TestBoundedScan: a page without entries still leads on where there may be some.
+func TestBoundedScan(t *testing.T) {
+	f := newPageFixture(t)
+	auth, err := apikey.New(t.Context(), f.store, &apikey.Options{Log: apikey.LogOptions{Sink: pausingLog{apikey.NewMemoryLog(1)}}})
+	require.NoError(t, err)
+	page, err := admin.NewPage(auth, admin.ByKey(auth), nil)
+	require.NoError(t, err)
+	api, err := admin.NewAPI(auth, admin.ByKey(auth), nil)
+	require.NoError(t, err)
+	r := chi.NewRouter()
+	r.Mount("/page", page)
+	r.Mount("/api", api)
+	server := httptest.NewServer(r)
+	defer server.Close()
+	f.base = server.URL
+
+	got := f.ask("reader", "/page/logs?path=/rare", nil)
+	require.Contains(t, got.page.text(), "None among the entries that were looked at; there are older ones.")
+	next := f.ask("reader", "/page"+strings.TrimPrefix(got.page.one(t, "a", "rel", "next").attrs["href"], "."), nil)
+	require.Contains(t, next.page.text(), "No entry meets the filter.")
+	require.Empty(t, next.page.all("a", "rel", "next"))
+
+	first := f.call("reader", "GET", "/api/access-logs?path=/rare", "")
+	require.Empty(t, first.entries())
+	require.NotNil(t, first.body["entries"])
+	last := f.call("reader", "GET", "/api/access-logs?path=/rare&cursor="+first.body["next"].(string), "")
+	require.NotContains(t, last.body, "next")
 }
 
 // TestCatalogWithoutLogs: where nobody could be permitted to read the log, there is

@@ -424,6 +424,43 @@ func TestPageLifecycle(t *testing.T) {
 	require.Empty(t, f.ask("full", "/?done=anything", nil).page.all("p", "role", "status"))
 }
 
+// TestPageIsAudited: each change is in the log, with whoever has made it.
+func TestPageIsAudited(t *testing.T) {
+	f := newPageFixture(t)
+	by, err := f.auth.Authenticate(t.Context(), "full")
+	require.NoError(t, err)
+	require.Equal(t, 200, f.ask("full", "/new", url.Values{"name": {"audited"}, "text": {"audited-text-1"}}).StatusCode)
+	key, err := f.auth.Authenticate(t.Context(), "audited-text-1")
+	require.NoError(t, err)
+	path := "/keys/" + key.ID
+	for i, row := range []struct {
+		at   string
+		form url.Values
+	}{
+		{"", url.Values{"name": {"renamed"}}},
+		{"/state", url.Values{"to": {"disabled"}}},
+		{"/rotate", url.Values{"overlap": {"0s"}}},
+		{"/revoke", url.Values{}},
+		{"/delete", url.Values{}},
+	} {
+		row.form.Set("version", fmt.Sprint(i+1))
+		require.Less(t, f.ask("full", path+row.at, row.form).StatusCode, 400, row.at)
+	}
+	var made []string
+	require.Eventually(t, func() bool {
+		entries, _, err := f.auth.AccessLog(t.Context(), apikey.LogQuery{KeyID: key.ID, Outcome: apikey.OutcomeChange, Limit: 10})
+		made = nil
+		for _, e := range slices.Backward(entries) {
+			made = append(made, e.Actor+" "+string(e.Action))
+		}
+		return err == nil && len(made) == 6
+	}, 5*time.Second, 10*time.Millisecond)
+	actor := "key:" + by.ID
+	require.Equal(t, []string{
+		actor + " create", actor + " update", actor + " update", actor + " rotate", actor + " revoke", actor + " delete",
+	}, made)
+}
+
 // TestPageOwnKey: it says so before somebody takes away the key by which they are here.
 func TestPageOwnKey(t *testing.T) {
 	f := newPageFixture(t)

@@ -2,6 +2,9 @@ package e2e
 
 import (
 	"fmt"
+	"html"
+	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -152,8 +155,38 @@ func TestPageSecretIsGone(t *testing.T) {
 	}
 }
 
-// TestPageOverPlainHTTP: where browsers send no Sec-Fetch-Site, forms still work,
-// and still do not from elsewhere.
+// TestPageForeignForms: a form that somebody else's page sends changes nothing, though
+// the browser is signed in, and whatever it tells of where the form comes from.
+func TestPageForeignForms(t *testing.T) {
+	s := newSite(t)
+	foreign := serving(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		fmt.Fprintf(w, `<form method="post" action="%s"><input name="name" value="foreign"><button>Win a prize</button></form>`,
+			html.EscapeString(r.URL.Query().Get("to")))
+	}))
+	at := func(base, host string) string { return strings.Replace(base, "127.0.0.1", host, 1) }
+	browser := newBrowser(t)
+	for _, row := range []struct{ name, page, from string }{
+		{"another site", "127.0.0.1", "localhost"},
+		{"another port of this host", "127.0.0.1", "127.0.0.1"},
+		{"another site, over plain HTTP", "intranet.test", "127.0.0.1"},
+		{"another port of this host, over plain HTTP", "intranet.test", "intranet.test"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			base, from := at(s.base, row.page), at(foreign, row.from)
+			w := browser.open(base, fullKey, look{})
+			w.expect("403")
+			w.expect("a request to " + from)
+			w.goTo(from + "/?to=" + url.QueryEscape(base+pagePath+"/new"))
+			w.follow("button")
+			require.Contains(t, w.text("main"), "another site")
+			w.open("?q=foreign")
+			require.Contains(t, w.text("main"), "contains “foreign”", "none was made, and the browser is signed in")
+		})
+	}
+}
+
+// TestPageOverPlainHTTP: forms work also where browsers send no Sec-Fetch-Site.
 func TestPageOverPlainHTTP(t *testing.T) {
 	s := newSite(t)
 	base := strings.Replace(s.base, "127.0.0.1", "intranet.test", 1)
