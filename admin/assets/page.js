@@ -26,8 +26,10 @@ for (const input of document.querySelectorAll("input[type='datetime-local']")) {
 
 // A lifetime is easier chosen than typed.
 for (const input of document.querySelectorAll("#expires")) {
-  const choices = document.createElement("p");
+  const choices = document.createElement("div");
   choices.className = "choices";
+  choices.role = "group";
+  choices.ariaLabel = "Expires in";
   for (const [label, days] of [["30 days", 30], ["90 days", 90], ["1 year", 365], ["Never", 0]]) {
     const choice = document.createElement("button");
     choice.type = "button";
