@@ -119,18 +119,21 @@ func (a *Authority) delegate(ctx context.Context, action Action, before, after *
 
 // judge applies the rules stated at Actor.
 func (a *Authority) judge(actor Actor, action Action, before, after *Key) error {
-	if err := a.mayGrant(actor, before); err != nil {
-		return fmt.Errorf("%w: the key holds more than the actor: %w", ErrNotDelegated, err)
+	if lacks := a.lacks(actor, before); lacks != "" {
+		return fmt.Errorf("%w: the key has permissions that the actor does not hold: %s", ErrNotDelegated, lacks)
 	}
-	if err := a.mayGrant(actor, after); err != nil {
-		return fmt.Errorf("%w: %w", ErrNotDelegated, err)
+	if lacks := a.lacks(actor, after); lacks != "" {
+		return fmt.Errorf("%w: permissions that the actor does not hold: %s", ErrNotDelegated, lacks)
 	}
 	if a.isFull(actor) {
 		return nil
 	}
 	own := func(k *Key) bool { return k.Subject == "" || k.Subject == actor.Subject }
 	if after != nil && !own(after) && (before == nil || after.Subject != before.Subject) {
-		return fmt.Errorf("%w: subject may be %q or empty", ErrNotDelegated, actor.Subject)
+		if actor.Subject == "" {
+			return fmt.Errorf("%w: subject must be empty", ErrNotDelegated)
+		}
+		return fmt.Errorf("%w: subject must be %q or empty", ErrNotDelegated, actor.Subject)
 	}
 	if before == nil || own(before) {
 		return nil
@@ -148,17 +151,14 @@ func (a *Authority) judge(actor Actor, action Action, before, after *Key) error 
 	return nil
 }
 
-// mayGrant says which of the key's permissions the actor lacks.
-func (a *Authority) mayGrant(actor Actor, key *Key) error {
+// lacks names the key's permissions that the actor does not hold.
+func (a *Authority) lacks(actor Actor, key *Key) string {
 	if key == nil {
-		return nil
+		return ""
 	}
 	catalog := a.opts.Catalog
 	// What the catalog has dropped may come back, and then as anything.
-	if lacks := catalog.missing(catalog.known(actor.Permissions), key.Permissions); len(lacks) > 0 {
-		return fmt.Errorf("the actor does not hold %q", lacks)
-	}
-	return nil
+	return joinPermissions(catalog.missing(catalog.known(actor.Permissions), key.Permissions), ", ")
 }
 
 func (a *Authority) isFull(actor Actor) bool {

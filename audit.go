@@ -82,11 +82,7 @@ func describe(before, after *Key) string {
 }
 
 func permissionList(perms []Permission) string {
-	names := make([]string, len(perms))
-	for i, p := range perms {
-		names[i] = string(p)
-	}
-	return "[" + strings.Join(names, " ") + "]"
+	return "[" + joinPermissions(perms, " ") + "]"
 }
 
 func dateOf(t time.Time) string {

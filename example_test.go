@@ -177,7 +177,7 @@ func ExampleWithActor() {
 	})
 	_, _, err := auth.Issue(ctx, apikey.KeySpec{Permissions: []apikey.Permission{apikey.Variables}})
 	fmt.Println(errors.Is(err, apikey.ErrNotDelegated), err)
-	// Output: true apikey: not allowed to this actor: the actor does not hold ["variables"]
+	// Output: true apikey: not allowed to this actor: permissions that the actor does not hold: variables
 }
 
 func ExampleDigestOf() {

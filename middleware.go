@@ -6,7 +6,6 @@ import (
 	"io"
 	"net/http"
 	"slices"
-	"strings"
 )
 
 // Require returns middleware that serves only requests whose key holds all of
@@ -269,14 +268,11 @@ func (a *Authority) authorize(key *Key, need Need) *failure {
 }
 
 func forbiddenDetail(need Need, missing []Permission) string {
-	names := make([]string, len(missing))
-	for i, p := range missing {
-		names[i] = string(p)
-	}
+	names := joinPermissions(missing, ", ")
 	if need.kind == needAny {
-		return "The API key has none of the permissions of which this action needs one: " + strings.Join(names, ", ") + "."
+		return "The API key has none of the permissions of which this action needs one: " + names + "."
 	}
-	return "The API key lacks what this action needs: " + strings.Join(names, ", ") + "."
+	return "The API key lacks what this action needs: " + names + "."
 }
 
 // An identity is the context of a request whose key is known. It is a context of

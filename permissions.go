@@ -124,13 +124,21 @@ func (c Catalog) full(p Permission) bool {
 	return slices.ContainsFunc(c, func(e Entry) bool { return e.Full && e.Permission == p })
 }
 
+func joinPermissions(perms []Permission, separator string) string {
+	names := make([]string, len(perms))
+	for i, p := range perms {
+		names[i] = string(p)
+	}
+	return strings.Join(names, separator)
+}
+
 // list names the catalog's permissions for an error message.
 func (c Catalog) list() string {
-	names := make([]string, len(c))
+	names := make([]Permission, len(c))
 	for i, e := range c {
-		names[i] = string(e.Permission)
+		names[i] = e.Permission
 	}
-	return strings.Join(names, ", ")
+	return joinPermissions(names, ", ")
 }
 
 // grants reports whether someone who holds held may do what needs need, which the
@@ -186,11 +194,7 @@ func AnyOf(perms ...Permission) Need { return newNeed(needAny, perms, " | ") }
 func AnyKey() Need { return Need{kind: needKey, text: "any key"} }
 
 func newNeed(kind needKind, perms []Permission, sign string) Need {
-	names := make([]string, len(perms))
-	for i, p := range perms {
-		names[i] = string(p)
-	}
-	return Need{kind, slices.Clone(perms), strings.Join(names, sign)}
+	return Need{kind, slices.Clone(perms), joinPermissions(perms, sign)}
 }
 
 // Permissions returns the permissions that the need names.

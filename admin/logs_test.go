@@ -3,14 +3,17 @@ package admin_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/go-chi/chi/v5"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -129,6 +132,40 @@ func TestAccessLogPages(t *testing.T) {
 	require.Len(t, slices.Compact(ids), 25)
 }
 
+// TestPageLogPages: the page leads through all entries that the filter lets through,
+// each there once, and back to the newest.
+func TestPageLogPages(t *testing.T) {
+	f := newPageFixture(t)
+	const n = 120
+	for i := range n {
+		require.Equal(t, 202, f.job("viewer", fmt.Sprint("a&b=", i), ""))
+	}
+	f.waitForEntries("/jobs/", n)
+	first := "/logs?" + url.Values{"method": {"POST"}, "path": {"/jobs/a&b="}}.Encode()
+	seen := map[string]bool{}
+	path, pages := first, 0
+	var last reply
+	for ; path != ""; pages++ {
+		last = f.ask("reader", path, nil)
+		require.Equal(t, 200, last.StatusCode)
+		require.Equal(t, "/jobs/a&b=", last.value(t, "path"), "the filter stays")
+		for _, row := range last.page.one(t, "tbody").all("tr") {
+			what := strings.ReplaceAll(row.one(t, "td", "data-label", "What").text(), " ", "")
+			require.Contains(t, what, "POST/jobs/a&b=")
+			require.False(t, seen[what], "%s is there twice", what)
+			seen[what] = true
+		}
+		path = ""
+		for _, next := range last.page.all("a", "rel", "next") {
+			path = strings.TrimPrefix(next.attrs["href"], ".")
+		}
+	}
+	require.Len(t, seen, n)
+	require.Equal(t, 3, pages)
+	newest := last.page.one(t, "nav", "aria-label", "Pages").one(t, "a").attrs["href"]
+	require.Equal(t, first, strings.TrimPrefix(newest, "."))
+}
+
 // TestAccessLogsRefused: each row is one refusal.
 func TestAccessLogsRefused(t *testing.T) {
 	f := newFixture(t)
@@ -218,6 +255,45 @@ func TestNoAccessLog(t *testing.T) {
 			}
 		})
 	}
+}
+
+// pausingLog stops after a bounded scan that has found nothing.
+type pausingLog struct{ *apikey.MemoryLog }
+
+func (pausingLog) ReadLog(_ context.Context, q apikey.LogQuery) ([]apikey.LogEntry, string, error) {
+	if q.Cursor != "" {
+		return nil, "", nil
+	}
+	return nil, "further on", nil
+}
+
+// TestBoundedScan: a page without entries still leads on where there may be some.
+func TestBoundedScan(t *testing.T) {
+	f := newPageFixture(t)
+	auth, err := apikey.New(t.Context(), f.store, &apikey.Options{Log: apikey.LogOptions{Sink: pausingLog{apikey.NewMemoryLog(1)}}})
+	require.NoError(t, err)
+	page, err := admin.NewPage(auth, admin.ByKey(auth), nil)
+	require.NoError(t, err)
+	api, err := admin.NewAPI(auth, admin.ByKey(auth), nil)
+	require.NoError(t, err)
+	r := chi.NewRouter()
+	r.Mount("/page", page)
+	r.Mount("/api", api)
+	server := httptest.NewServer(r)
+	defer server.Close()
+	f.base = server.URL
+
+	got := f.ask("reader", "/page/logs?path=/rare", nil)
+	require.Contains(t, got.page.text(), "None among the entries that were looked at; there are older ones.")
+	next := f.ask("reader", "/page"+strings.TrimPrefix(got.page.one(t, "a", "rel", "next").attrs["href"], "."), nil)
+	require.Contains(t, next.page.text(), "No entry meets the filter.")
+	require.Empty(t, next.page.all("a", "rel", "next"))
+
+	first := f.call("reader", "GET", "/api/access-logs?path=/rare", "")
+	require.Empty(t, first.entries())
+	require.NotNil(t, first.body["entries"])
+	last := f.call("reader", "GET", "/api/access-logs?path=/rare&cursor="+first.body["next"].(string), "")
+	require.NotContains(t, last.body, "next")
 }
 
 // TestCatalogWithoutLogs: where nobody could be permitted to read the log, there is

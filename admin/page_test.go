@@ -323,13 +323,13 @@ func TestPageRefusals(t *testing.T) {
 		{"rotation with too long an overlap", "full", "/keys/" + id + "/rotate", v("overlap", "31d"), nil, 422, "720 hours"},
 		{"rotation of a revoked key", "full", "/keys/" + revoked + "/rotate", url.Values{"version": {"2"}, "overlap": {"0s"}}, nil, 409, "was revoked"},
 
-		{"granting what one lacks", "manager", "/new", v("permission", "variables"), nil, 403, "does not hold"},
-		{"another's subject", "manager", "/new", v("subject", "noah"), nil, 403, "subject may be"},
-		{"saving a stronger key", "manager", "/keys/" + strong, v(), nil, 403, "holds more"},
-		{"disabling a stronger key", "manager", "/keys/" + strong + "/state", v("to", "disabled"), nil, 403, "holds more"},
-		{"rotating a stronger key", "manager", "/keys/" + strong + "/rotate", v("overlap", "0s"), nil, 403, "holds more"},
-		{"revoking a stronger key", "manager", "/keys/" + strong + "/revoke", v(), nil, 403, "holds more"},
-		{"deleting a stronger key", "manager", "/keys/" + strong + "/delete", v(), nil, 403, "holds more"},
+		{"granting what one lacks", "manager", "/new", v("permission", "variables"), nil, 403, "You are not allowed to do this: permissions that you do not hold: variables."},
+		{"another's subject", "manager", "/new", v("subject", "noah"), nil, 403, "subject must be"},
+		{"saving a stronger key", "manager", "/keys/" + strong, v(), nil, 403, "that you do not hold: variables."},
+		{"disabling a stronger key", "manager", "/keys/" + strong + "/state", v("to", "disabled"), nil, 403, "that you do not hold: variables."},
+		{"rotating a stronger key", "manager", "/keys/" + strong + "/rotate", v("overlap", "0s"), nil, 403, "that you do not hold: variables."},
+		{"revoking a stronger key", "manager", "/keys/" + strong + "/revoke", v(), nil, 403, "that you do not hold: variables."},
+		{"deleting a stronger key", "manager", "/keys/" + strong + "/delete", v(), nil, 403, "that you do not hold: variables."},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			f := pageFixture{&fixture{t: t, auth: f.auth, base: f.base}}
@@ -422,6 +422,55 @@ func TestPageLifecycle(t *testing.T) {
 	require.Equal(t, 404, f.ask("full", path, nil).StatusCode)
 	require.Equal(t, "The key is deleted.", f.ask("full", "/?done=deleted", nil).page.one(t, "p", "role", "status").text())
 	require.Empty(t, f.ask("full", "/?done=anything", nil).page.all("p", "role", "status"))
+}
+
+// TestPageIsAudited: each change is in the log, with whoever has made it.
+func TestPageIsAudited(t *testing.T) {
+	f := newPageFixture(t)
+	by, err := f.auth.Authenticate(t.Context(), "full")
+	require.NoError(t, err)
+	require.Equal(t, 200, f.ask("full", "/new", url.Values{"name": {"audited"}, "text": {"audited-text-1"}}).StatusCode)
+	key, err := f.auth.Authenticate(t.Context(), "audited-text-1")
+	require.NoError(t, err)
+	path := "/keys/" + key.ID
+	for i, row := range []struct {
+		at   string
+		form url.Values
+	}{
+		{"", url.Values{"name": {"renamed"}}},
+		{"/state", url.Values{"to": {"disabled"}}},
+		{"/rotate", url.Values{"overlap": {"0s"}}},
+		{"/revoke", url.Values{}},
+		{"/delete", url.Values{}},
+	} {
+		row.form.Set("version", fmt.Sprint(i+1))
+		require.Less(t, f.ask("full", path+row.at, row.form).StatusCode, 400, row.at)
+	}
+	var made []string
+	require.Eventually(t, func() bool {
+		entries, _, err := f.auth.AccessLog(t.Context(), apikey.LogQuery{KeyID: key.ID, Outcome: apikey.OutcomeChange, Limit: 10})
+		made = nil
+		for _, e := range slices.Backward(entries) {
+			made = append(made, e.Actor+" "+string(e.Action))
+		}
+		return err == nil && len(made) == 6
+	}, 5*time.Second, 10*time.Millisecond)
+	actor := "key:" + by.ID
+	require.Equal(t, []string{
+		actor + " create", actor + " update", actor + " update", actor + " rotate", actor + " revoke", actor + " delete",
+	}, made)
+}
+
+// TestPageOwnKey: it says so before somebody takes away the key by which they are here.
+func TestPageOwnKey(t *testing.T) {
+	f := newPageFixture(t)
+	own, err := f.auth.Authenticate(t.Context(), "full")
+	require.NoError(t, err)
+	other := f.issue("other", apikey.KeySpec{Name: "other"})
+	for _, at := range []string{"", "/rotate", "/revoke", "/delete"} {
+		require.Contains(t, f.ask("full", "/keys/"+own.ID+at, nil).page.text(), "You are signed in with this key", at)
+		require.NotContains(t, f.ask("full", "/keys/"+other.ID+at, nil).page.text(), "You are signed in", at)
+	}
 }
 
 // TestPageAuthorizer: a host's own authorization decides who acts.

@@ -41,7 +41,7 @@ func (p *page) askRotate(w http.ResponseWriter, r *http.Request) {
 func (p *page) showRotation(w http.ResponseWriter, r *http.Request, status int, key *apikey.Key, form *rotation) {
 	form.Key, form.Overlaps = p.newKeyView(key, time.Now()), overlaps
 	form.Version = strconv.FormatInt(key.Version, 10)
-	p.show(w, r, status, "rotate", view{Title: "New key text", Tab: "keys", Content: form})
+	p.show(w, r, status, "rotate", view{Title: "Rotate this key", Tab: "keys", Content: form})
 }
 
 func (p *page) rotateKey(w http.ResponseWriter, r *http.Request) {
@@ -57,7 +57,7 @@ func (p *page) rotateKey(w http.ResponseWriter, r *http.Request) {
 		ctx := apikey.WithVersion(r.Context(), versionOf(form))
 		made, err := p.reissue(ctx, key.ID, overlap, form.Get("text"), form.Get("text") != "")
 		if err == nil {
-			p.showIssued(w, r, "The key has a new text", made)
+			p.showIssued(w, r, "Key rotated", made)
 			return
 		}
 		p.blame(r.Context(), &asked.trouble, err)

@@ -66,7 +66,7 @@ func (t *trouble) fail(field, detail string) {
 
 // blame notes what a call of the Authority has returned.
 func (p *page) blame(ctx context.Context, t *trouble, err error) {
-	told := p.explain(ctx, err)
+	told := p.explainTo(ctx, err)
 	if errors.Is(err, apikey.ErrConflict) {
 		told.Detail = lookAgain
 	}

@@ -29,7 +29,7 @@ func (p *page) createKey(w http.ResponseWriter, r *http.Request) {
 	if len(f.Errors) == 0 {
 		made, err := p.issue(r.Context(), spec, form.Get("text"), form.Get("text") != "")
 		if err == nil {
-			p.showIssued(w, r, "The key is made", made)
+			p.showIssued(w, r, "Key created", made)
 			return
 		}
 		p.blame(r.Context(), &f.trouble, err)

@@ -14,6 +14,7 @@ type listing struct {
 	Search  string
 	Show    string // the filter, or empty
 	Heading string // the filter's
+	Why     string // somebody asks for the filter
 	Keys    []keyView
 	Next    string // the cursor of the next page
 	First   bool   // this is the first page
@@ -33,7 +34,7 @@ func (p *page) list(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	now := time.Now()
-	l := listing{Search: query.Search, Show: show, Heading: filter.title, First: query.After == ""}
+	l := listing{Search: query.Search, Show: show, Heading: filter.title, Why: filter.why, First: query.After == ""}
 	found, err := p.find(r.Context(), query, filter, now)
 	if err == nil && l.First && show == "" && l.Search == "" {
 		l.Posture, err = p.posture(r.Context(), now)

@@ -19,8 +19,8 @@ type logPage struct {
 	Outcomes []apikey.Outcome
 	Entries  []entryView
 	First    bool
-	Newest   string // the query of the first page, empty where nothing is filtered
-	Next     string // the query of the next page, or empty
+	Newest   string // the first page, from the prefix on
+	Next     string // the next page, from the prefix on, or empty
 	Notes    []note
 }
 
@@ -54,7 +54,7 @@ func (p *page) accessLog(w http.ResponseWriter, r *http.Request) {
 		bad = p.readLog(r.Context(), &l, asked, filter.query)
 	}
 	asked.Del("cursor")
-	l.Newest = asked.Encode()
+	l.Newest = logPath(asked)
 	status := http.StatusOK
 	if bad != nil {
 		if len(bad.Errors) == 0 || l.Filter["cursor"] != "" {
@@ -89,6 +89,15 @@ func logQuery(r *http.Request) url.Values {
 	return shared
 }
 
+// logPath returns the path and query of a page of the log. A template that wrote a
+// "?" before the query would take its separators for text, and escape them.
+func logPath(query url.Values) string {
+	if len(query) == 0 {
+		return "logs"
+	}
+	return "logs?" + query.Encode()
+}
+
 // readLog sets the entries of the page.
 func (p *page) readLog(ctx context.Context, l *logPage, asked url.Values, query apikey.LogQuery) *problem {
 	entries, next, err := p.auth.AccessLog(ctx, query)
@@ -97,7 +106,7 @@ func (p *page) readLog(ctx context.Context, l *logPage, asked url.Values, query 
 	}
 	if next != "" {
 		asked.Set("cursor", sealCursor(next))
-		l.Next = asked.Encode()
+		l.Next = logPath(asked)
 	}
 	names := p.keyNames(ctx)
 	l.Entries = p.newEntryViews(entries, names)

@@ -9,12 +9,12 @@ import (
 
 // A permissionGroup is a set of check boxes for the permissions of one category.
 type permissionGroup struct {
-	Legend  string // empty where the one entry says it all
+	Legend  string // empty where the entries say it all
 	Entries []apikey.Entry
 }
 
 // groupPermissions puts a catalog's permissions into groups, each where its first
-// entry stands.
+// entry stands. Neighbours that need no legend are one group.
 func groupPermissions(catalog apikey.Catalog) []permissionGroup {
 	var categories []apikey.Permission
 	members := map[apikey.Permission][]apikey.Entry{}
@@ -27,7 +27,12 @@ func groupPermissions(catalog apikey.Catalog) []permissionGroup {
 	}
 	groups := make([]permissionGroup, 0, len(categories))
 	for _, category := range categories {
-		groups = append(groups, newPermissionGroup(category, members[category]))
+		g := newPermissionGroup(category, members[category])
+		if last := len(groups) - 1; last >= 0 && g.Legend == "" && groups[last].Legend == "" {
+			groups[last].Entries = append(groups[last].Entries, g.Entries...)
+			continue
+		}
+		groups = append(groups, g)
 	}
 	return groups
 }

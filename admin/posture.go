@@ -23,6 +23,7 @@ type note struct {
 type check struct {
 	name      string // of the filter
 	title     string // of the filtered list
+	why       string // somebody should look at them
 	one, many string
 	warn      bool
 	match     func(*apikey.Key) bool
@@ -30,20 +31,23 @@ type check struct {
 
 var checks = []check{
 	{
-		"weak", "Keys with a text that can be guessed",
-		"1 key has a text that can be guessed", "%s keys have a text that can be guessed",
+		"weak", "Weak keys", "Somebody chose their text, and a patient attacker could guess it. Rotate them to generated ones.",
+		"1 weak key", "%s weak keys",
 		true, (*apikey.Key).Weak,
 	},
 	{
-		"unused", "Keys that were never used", "1 key was never used", "%s keys were never used",
+		"unused", "Keys that were never used", "Perhaps nobody needs them.",
+		"1 key was never used", "%s keys were never used",
 		false, func(k *apikey.Key) bool { return k.LastUsedAt.IsZero() },
 	},
 	{
-		"unexpiring", "Keys that never expire", "1 key never expires", "%s keys never expire",
+		"unexpiring", "Keys that never expire", "They work until somebody thinks of them.",
+		"1 key never expires", "%s keys never expire",
 		false, func(k *apikey.Key) bool { return k.ExpiresAt.IsZero() },
 	},
 	{
-		"bodies", "Keys that log bodies", "1 key logs bodies", "%s keys log bodies",
+		"bodies", "Keys that log bodies", "What is sent with them, or answered, is kept in the access log.",
+		"1 key logs bodies", "%s keys log bodies",
 		false, func(k *apikey.Key) bool { return k.Logging != apikey.LogNone },
 	},
 }

@@ -38,7 +38,7 @@ func TestPosture(t *testing.T) {
 	_, err := f.auth.Revoke(t.Context(), revoked.ID)
 	require.NoError(t, err)
 	require.Equal(t, []string{
-		"!Warning: 4 keys have a text that can be guessed", "5 keys were never used", "4 keys never expire", "1 key logs bodies",
+		"!Warning: 4 weak keys", "5 keys were never used", "4 keys never expire", "1 key logs bodies",
 	}, f.ask("full", "", nil).notes(), "keys that open nothing do not count")
 
 	got := f.ask("full", "/?show=bodies", nil)

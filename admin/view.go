@@ -3,10 +3,13 @@ package admin
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"embed"
+	"errors"
 	"html/template"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -24,10 +27,14 @@ type view struct {
 	Title               string
 	Tab                 string // the one that is open: keys, logs or none
 	Actor               string // who is signed in
+	actorID             string
 	KeysTab, LogsTab    bool
 	Notice              string // what has just been done
 	Content             any
 }
+
+// SignedInWith reports whether the reader uses that key to see the page.
+func (v view) SignedInWith(keyID string) bool { return v.actorID == "key:"+keyID }
 
 // parseTemplates returns each page's template, within the frame that all share.
 func parseTemplates() (map[string]*template.Template, error) {
@@ -56,6 +63,7 @@ var templateFuncs = template.FuncMap{
 	"bytes":    byteCount,
 	"duration": milliseconds,
 	"count":    count,
+	"parts":    addressParts,
 	"pair":     func(first string, second any) pair { return pair{first, second} },
 }
 
@@ -82,6 +90,18 @@ func grouped(n int64) string {
 	return digits
 }
 
+// addressParts cuts a path and query to where a line may end.
+func addressParts(address string) (parts []string) {
+	start := 0
+	for i, c := range address {
+		if strings.ContainsRune("/?&", c) && i > start {
+			parts = append(parts, address[start:i])
+			start = i
+		}
+	}
+	return append(parts, address[start:])
+}
+
 func byteCount(n int64) string {
 	if n < 0 {
 		return "unknown"
@@ -106,7 +126,7 @@ func (p *page) show(w http.ResponseWriter, r *http.Request, status int, name str
 	v.Base = placeOf(r.Context()).base
 	v.Style, v.Script, v.Icon = p.files.style, p.files.script, p.files.icon
 	if actor, ok := apikey.ActorFromContext(r.Context()); ok {
-		v.Actor = cmp.Or(actor.Name, actor.ID)
+		v.Actor, v.actorID = cmp.Or(actor.Name, actor.ID), actor.ID
 		v.KeysTab = p.holds(actor, apikey.KeysManage)
 		v.LogsTab = p.log && p.holds(actor, apikey.LogsView)
 	}
@@ -166,8 +186,11 @@ func (m message) Title() string {
 	case http.StatusServiceUnavailable:
 		return "Not available at the moment"
 	}
-	return cmp.Or(http.StatusText(m.Status), "Error "+strconv.Itoa(m.Status))
+	return cmp.Or(capital(strings.ToLower(http.StatusText(m.Status))), "Error "+strconv.Itoa(m.Status))
 }
+
+// SignIn reports whether to offer a way to be asked for a key once more.
+func (m message) SignIn() bool { return m.Status == http.StatusUnauthorized }
 
 func (p *page) say(w http.ResponseWriter, r *http.Request, m message) {
 	p.show(w, r, m.Status, "message", view{Title: m.Title(), Content: m})
@@ -175,9 +198,20 @@ func (p *page) say(w http.ResponseWriter, r *http.Request, m message) {
 
 // fail answers what a call of the Authority has returned, on a page without a form.
 func (p *page) fail(w http.ResponseWriter, r *http.Request, err error) {
-	told := p.explain(r.Context(), err)
+	told := p.explainTo(r.Context(), err)
 	p.say(w, r, message{Status: told.Status, Text: told.Detail, Back: true})
 }
+
+// explainTo is explain for the one who reads the page, who is the actor.
+func (p *page) explainTo(ctx context.Context, err error) *problem {
+	told := p.explain(ctx, err)
+	if errors.Is(err, apikey.ErrNotDelegated) {
+		told.Detail = asReader.Replace(told.Detail)
+	}
+	return told
+}
+
+var asReader = strings.NewReplacer("Not allowed to this actor", "You are not allowed to do this", "the actor does not hold", "you do not hold")
 
 // seeOther sends the browser to another page, from the prefix on. Reloading that
 // does nothing again.

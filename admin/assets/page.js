@@ -1,5 +1,5 @@
 // What the page can do without, but does better with: copying, the reader's own
-// time zone, and forms that are not sent twice.
+// time zone, lifetimes at a click, and forms that are not sent twice.
 "use strict";
 
 // Times are in UTC. Show them in the reader's zone, and UTC on hover.
@@ -24,6 +24,25 @@ for (const input of document.querySelectorAll("input[type='datetime-local']")) {
   input.after(hint);
 }
 
+// A lifetime is easier chosen than typed.
+for (const input of document.querySelectorAll("#expires")) {
+  const choices = document.createElement("div");
+  choices.className = "choices";
+  choices.role = "group";
+  choices.ariaLabel = "Expires in";
+  for (const [label, days] of [["30 days", 30], ["90 days", 90], ["1 year", 365], ["Never", 0]]) {
+    const choice = document.createElement("button");
+    choice.type = "button";
+    choice.textContent = label;
+    choice.addEventListener("click", () => {
+      input.value = days ? new Date(Date.now() + days * 864e5).toISOString().slice(0, 16) : "";
+      input.dispatchEvent(new Event("input"));
+    });
+    choices.append(choice);
+  }
+  input.parentElement.append(choices);
+}
+
 // The server does not know by which name it was reached if a proxy stands before it.
 for (const command of document.querySelectorAll("[data-origin]")) {
   command.textContent = command.textContent.replace(command.dataset.origin, () => location.origin);
@@ -44,8 +63,16 @@ for (const button of document.querySelectorAll("[data-copy]")) {
   button.addEventListener("click", async () => {
     const ok = await copy(document.getElementById(button.dataset.copy));
     document.getElementById("copied").textContent = ok ? "Copied." : "Press Ctrl+C to copy what is selected.";
+    button.classList.toggle("done", ok);
   });
 }
+
+// Whoever goes back to a page that the browser has kept as it was sees no key.
+addEventListener("pagehide", () => {
+  for (const shown of document.querySelectorAll("#secret, #try")) {
+    shown.textContent = "It was shown once.";
+  }
+});
 
 // A second click while the first is under way would do the thing twice.
 for (const form of document.querySelectorAll("form[method='post']")) {
@@ -63,4 +90,4 @@ addEventListener("pageshow", () => {
 });
 
 // Begin where something is wrong.
-(document.querySelector("[data-focus]"))?.focus();
+(document.querySelector("[aria-invalid]") ?? document.querySelector("[data-focus]"))?.focus();

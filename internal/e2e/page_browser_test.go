@@ -231,6 +231,13 @@ func (w *tab) text(css string) string {
 	return strings.TrimSpace(text)
 }
 
+// eval runs a script in the tab.
+func (w *tab) eval(script string) {
+	w.t.Helper()
+	_, err := chromedp.Run(w.ctx, chromedp.Evaluate[any](script))
+	require.NoError(w.t, err, script)
+}
+
 // eval returns what an expression is in the tab.
 func eval[T any](w *tab, expression string) T {
 	w.t.Helper()
@@ -260,8 +267,12 @@ type site struct {
 
 func newSite(t *testing.T) *site {
 	t.Helper()
-	auth, err := apikey.New(t.Context(), apikey.NewMemoryStore(),
-		&apikey.Options{Log: apikey.LogOptions{Sink: apikey.NewMemoryLog(1000)}})
+	return newSiteOver(t, apikey.NewMemoryStore(), apikey.NewMemoryLog(1000))
+}
+
+func newSiteOver(t *testing.T, store apikey.Store, log apikey.LogStore) *site {
+	t.Helper()
+	auth, err := apikey.New(t.Context(), store, &apikey.Options{Log: apikey.LogOptions{Sink: log}})
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, auth.Shutdown(context.Background())) })
 	s := &site{auth: auth}

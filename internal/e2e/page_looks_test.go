@@ -2,8 +2,7 @@ package e2e
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -47,11 +46,28 @@ func lively(t *testing.T, s *site) (first *apikey.Key) {
 	return deployment
 }
 
+// unwieldy adds a key with the longest of names, and a request to a long path. Its
+// page is the path that is returned.
+func unwieldy(t *testing.T, s *site) string {
+	t.Helper()
+	key, secret, err := s.auth.Issue(t.Context(), apikey.KeySpec{
+		Name: strings.Repeat("unbroken", 25), Description: strings.Repeat("words and words ", 60), Subject: strings.Repeat("subject", 20),
+		Permissions: []apikey.Permission{apikey.Native},
+		Metadata:    map[string]string{strings.Repeat("name", 20): strings.Repeat("value", 60)},
+	})
+	require.NoError(t, err)
+	ask := with(secret.Reveal())
+	require.Equal(t, 200, ask.do(t, s.base+"/api/jobs/trigger?"+strings.Repeat("variable", 40)+"=1").status)
+	s.waitForLog(t, key.ID, 200)
+	return "/keys/" + key.ID
+}
+
 // TestPageLooks: nothing is cut off or cannot be read, on screens of any width and
 // in both schemes.
 func TestPageLooks(t *testing.T) {
 	s := newSite(t)
 	key := lively(t, s)
+	long := unwieldy(t, s)
 	browser := newBrowser(t)
 	entries, _, err := s.auth.AccessLog(t.Context(), apikey.LogQuery{KeyID: key.ID, Status: 200})
 	require.NoError(t, err)
@@ -59,6 +75,7 @@ func TestPageLooks(t *testing.T) {
 		"keys": "", "new": "/new", "key": "/keys/" + key.ID, "rotate": "/keys/" + key.ID + "/rotate",
 		"delete": "/keys/" + key.ID + "/delete", "logs": "/logs?to=2100-01-01T00:00:00Z", "entry": "/logs/" + entries[0].ID,
 		"filtered": "?show=weak", "nothing": "?q=nothing", "missing": "/nowhere",
+		"long key": long, "long key, rotate": long + "/rotate", "long key, revoke": long + "/revoke",
 	}
 	for _, width := range []int64{360, 768, 1440} {
 		for _, scheme := range []string{"light", "dark"} {
@@ -125,19 +142,3 @@ const unlabelled = `(() => {
 	if (document.querySelectorAll("h1").length !== 1) found.push("not one h1");
 	return found;
 })()`
-
-// TestPagePictures makes the pictures of docs/images, where APIKEY_SCREENSHOTS is 1.
-func TestPagePictures(t *testing.T) {
-	if os.Getenv("APIKEY_SCREENSHOTS") != "1" {
-		t.Skip("APIKEY_SCREENSHOTS is not 1")
-	}
-	s := newSite(t)
-	lively(t, s)
-	w := newBrowser(t).open(s.base, fullKey, look{width: 1120, height: 640})
-	dir := filepath.Join("..", "..", "docs", "images")
-	require.NoError(t, os.MkdirAll(dir, 0o755))
-	for name, path := range map[string]string{"keys": "", "access-log": "/logs?path=/api/"} {
-		w.open(path)
-		require.NoError(t, os.WriteFile(filepath.Join(dir, name+".png"), w.shoot(name), 0o644))
-	}
-}

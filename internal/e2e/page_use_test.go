@@ -2,6 +2,9 @@ package e2e
 
 import (
 	"fmt"
+	"html"
+	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -98,6 +101,7 @@ func TestPageConflict(t *testing.T) {
 	w.shoot("conflict")
 	w.fill("#metadata", "no pair")
 	w.follow(save)
+	require.True(t, eval[bool](w, "document.activeElement.matches('#metadata')"), "it begins where something is wrong")
 	require.Contains(t, w.text("#metadata-error"), "line 1")
 	require.Empty(t, eval[[]string](w, faint))
 	w.shoot("errors")
@@ -125,8 +129,64 @@ func TestPageCopies(t *testing.T) {
 	}
 }
 
-// TestPageOverPlainHTTP: where browsers send no Sec-Fetch-Site, forms still work,
-// and still do not from elsewhere.
+// TestPageSecretIsGone: whoever goes back in the browser's history finds no key.
+func TestPageSecretIsGone(t *testing.T) {
+	s := newSite(t)
+	browser := newBrowser(t)
+	for name, l := range map[string]look{"with script": {}, "without": {noScript: true}} {
+		t.Run(name, func(t *testing.T) {
+			w := browser.open(s.base, fullKey, l)
+			w.expect("ERR_CACHE_MISS")
+			w.open("/new")
+			w.follow("form .primary")
+			secret := w.text("#secret")
+			if !l.noScript {
+				// As when the browser keeps the page as it is, to show it again.
+				w.eval("dispatchEvent(new PageTransitionEvent('pagehide', { persisted: true }))")
+				require.NotContains(t, eval[string](w, "document.documentElement.outerHTML"), secret)
+			}
+			w.follow(".secret .actions a")
+			w.eval("history.back()")
+			require.Eventually(t, func() bool {
+				return !strings.Contains(eval[string](w, "location.href"), "/keys/")
+			}, waitTime, tick)
+			require.NotContains(t, eval[string](w, "document.documentElement.outerHTML"), secret)
+		})
+	}
+}
+
+// TestPageForeignForms: a form that somebody else's page sends changes nothing, though
+// the browser is signed in, and whatever it tells of where the form comes from.
+func TestPageForeignForms(t *testing.T) {
+	s := newSite(t)
+	foreign := serving(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		fmt.Fprintf(w, `<form method="post" action="%s"><input name="name" value="foreign"><button>Win a prize</button></form>`,
+			html.EscapeString(r.URL.Query().Get("to")))
+	}))
+	at := func(base, host string) string { return strings.Replace(base, "127.0.0.1", host, 1) }
+	browser := newBrowser(t)
+	for _, row := range []struct{ name, page, from string }{
+		{"another site", "127.0.0.1", "localhost"},
+		{"another port of this host", "127.0.0.1", "127.0.0.1"},
+		{"another site, over plain HTTP", "intranet.test", "127.0.0.1"},
+		{"another port of this host, over plain HTTP", "intranet.test", "intranet.test"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			base, from := at(s.base, row.page), at(foreign, row.from)
+			w := browser.open(base, fullKey, look{})
+			w.expect("403")
+			w.expect("a request to " + from)
+			w.goTo(from + "/?to=" + url.QueryEscape(base+pagePath+"/new"))
+			w.follow("button")
+			require.Contains(t, w.text("main"), "another site")
+			w.open("?q=foreign")
+			require.Contains(t, w.text("main"), "contains “foreign”", "none was made, and the browser is signed in")
+		})
+	}
+}
+
+// TestPageOverPlainHTTP: forms work also where browsers send no Sec-Fetch-Site.
 func TestPageOverPlainHTTP(t *testing.T) {
 	s := newSite(t)
 	base := strings.Replace(s.base, "127.0.0.1", "intranet.test", 1)
@@ -153,6 +213,12 @@ func TestPageTimes(t *testing.T) {
 	w.open("/keys/" + key.ID)
 	require.Equal(t, "2999-01-31T20:30", eval[string](w, "document.getElementById('expires').value"))
 	require.Contains(t, w.text("#expires + .hint"), "Feb 1, 2999")
+
+	w.click(".choices button:nth-child(2)")
+	w.follow("form[aria-label='Edit this key'] .primary")
+	saved, err := s.auth.Key(t.Context(), key.ID)
+	require.NoError(t, err)
+	require.WithinDuration(t, time.Now().AddDate(0, 0, 90), saved.ExpiresAt, 2*time.Minute)
 }
 
 // TestPageTextStaysText: nothing that anybody has typed or sent becomes part of a
