@@ -79,7 +79,7 @@ var spellings = map[string]func(string) string{
 	"base64 as a query value":   func(s string) string { return url.QueryEscape(base64.StdEncoding.EncodeToString([]byte(s))) },
 	"hexadecimal":               func(s string) string { return hex.EncodeToString([]byte(s)) },
 	"hexadecimal in capitals":   func(s string) string { return strings.ToUpper(hex.EncodeToString([]byte(s))) },
-	"JavaScript":                func(s string) string { return strings.ReplaceAll(quoted(s), "<", `\x3c`) },
+	"JavaScript":                func(s string) string { return strings.ReplaceAll(quoted(s), `\u00`, `\x`) },
 }
 
 // readings returns the text decoded in every way that an attacker could think of,
@@ -155,6 +155,8 @@ func TestMaskByValue(t *testing.T) {
 func TestMaskTwoKeys(t *testing.T) {
 	got := newMasker(nil).line("/first-key-here/second-key-here/x", maskedKeys([]string{"first-key-here", "second-key-here"}))
 	require.Equal(t, "/[redacted]/[redacted]/x", got)
+	got = newMasker(nil).line("/first-key-here-and-more/x", maskedKeys([]string{"first-key-here", "key-here-and-more"}))
+	require.Equal(t, "/[redacted]/x", got)
 }
 
 // TestMaskShapes: whatever has the form of a generated key, whoever's it is.
@@ -201,6 +203,7 @@ func TestMaskNames(t *testing.T) {
 		{"a URL in JSON", "application/json", `{"u":"/x?key=abc\u0026b=2"}`, `{"u":"/x?key=[redacted]"}`},
 		{"key outside a URL", "text/plain", "key=abc", "key=abc"},
 		{"headers", "text/plain", "X-ApiKey: abc def\nCookie: a=b; c=d\nHost: x", "X-ApiKey: [redacted]\nCookie: [redacted]\nHost: x"},
+		{"headers in JSON", "application/json", `{"a":"X-ApiKey: abc\nHost: x"}`, `{"a":"X-ApiKey: [redacted]\nHost: x"}`},
 		{"a bearer token", "text/plain", "sent Bearer abc.def-123 and went", "sent Bearer [redacted] and went"},
 		{"basic credentials", "text/plain", "Basic YXBpOmFiY2RlZg==.", "Basic [redacted]."},
 		{"words", "text/plain", "the bearer certificate of basic education", "the bearer certificate of basic education"},
@@ -235,14 +238,20 @@ func TestMaskAtTheCut(t *testing.T) {
 			got := m.body([]byte(text)[:limit+bodySlack], "text/plain", nil, maskedKeys([]string{maskKey}), limit)
 			assert.LessOrEqual(t, len(got), limit)
 			for i := 0; i+8 <= len(spelt); i++ {
-				assert.NotContains(t, got, spelt[i:i+8], "%s at %d", name, start)
+				if strings.Contains(got, spelt[i:i+8]) { // assert would take its time, a million times
+					t.Errorf("%s at %d: %s", name, start, got)
+				}
 			}
 		}
 	}
 	for cut := minTail; cut < len(shapeText); cut++ {
 		text := strings.Repeat(".", bodySlack) + shapeText[:cut]
 		got := m.body([]byte(text), "text/plain", nil, maskedKeys([]string{shapeText}), len(text)-1)
-		assert.NotContains(t, got, shapeText[:cut])
+		assert.NotContains(t, got, shapeText[:minTail-1])
+		if digits := cut - len("otter_"); digits >= minTail {
+			got = m.body([]byte(text), "text/plain", nil, nil, len(text)-1)
+			assert.NotContains(t, got, shapeText[:minTail-1], "whoever's it is")
+		}
 	}
 }
 
