@@ -30,7 +30,8 @@ type record struct {
 	sources   []Source
 
 	method, path, query, route, client string
-	line                               int // the length of the request line, which method, path and query are parts of
+	line                               int    // the length of the request line, which method, path and query are parts of
+	remote                             string // the address whose host is the client, where no hook has said who is
 
 	status            int
 	requestSize       int64
@@ -59,7 +60,7 @@ func (rec *record) keyed() bool { return rec.keyID != "" || rec.action != "" }
 // size returns what the record holds in memory. A path or query can be a part of a
 // far longer line, or a copy beside it.
 func (rec *record) size() int64 {
-	size := recordSize + int64(rec.line+len(rec.path)+len(rec.query)+len(rec.client)+len(rec.actor)+len(rec.detail)+
+	size := recordSize + int64(rec.line+len(rec.path)+len(rec.query)+len(rec.client)+len(rec.remote)+len(rec.actor)+len(rec.detail)+
 		len(rec.presented[0])+len(rec.presented[1]))
 	for _, text := range rec.misplaced {
 		size += int64(len(text))
@@ -172,7 +173,11 @@ func (r *recorder) entry(rec *record) LogEntry {
 
 // texts sets what came from the client, the handler or whoever acts, masked.
 func (r *recorder) texts(e *LogEntry, rec *record, keys []maskedKey) {
-	client := r.masker.line(rec.client, keys)
+	client := rec.client
+	if rec.remote != "" {
+		client = clientOf(rec.remote)
+	}
+	client = r.masker.line(client, keys)
 	if len(rec.misplaced) > maxMisplaced {
 		dropTexts(e, omittedCrowd)
 		e.Client = client

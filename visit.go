@@ -45,7 +45,7 @@ func newVisit(c *core, r *http.Request) *visit {
 	if hook := c.opts.Log.Client; hook != nil {
 		rec.client = strings.Clone(hook(r)) // it may be a part of a long header
 	} else {
-		rec.client = clientOf(r.RemoteAddr)
+		rec.remote = r.RemoteAddr
 	}
 	rec.outcome = OutcomeAllowed
 	return v
