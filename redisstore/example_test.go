@@ -3,6 +3,7 @@ package redisstore_test
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -27,14 +28,18 @@ func ExampleOpen() {
 }
 
 // A client of the host's own: here of a Cluster, whose store was begun before, so
-// that a process that restarts does not take lost data for a fresh start.
+// that a process that restarts does not take lost data for a fresh start. It keeps a
+// week of access log, or less where that would take more than 256 MiB.
 func ExampleNew() {
 	ctx := context.Background()
 	client := redis.NewUniversalClient(&redis.UniversalOptions{
 		Addrs:                 []string{"redis-1:6379", "redis-2:6379", "redis-3:6379"},
 		ContextTimeoutEnabled: true,
 	})
-	store, err := redisstore.New(ctx, client, &redisstore.Options{Prefix: "orders", MustExist: true})
+	store, err := redisstore.New(ctx, client, &redisstore.Options{
+		Prefix: "orders", MustExist: true,
+		Log: redisstore.LogOptions{MaxAge: 7 * 24 * time.Hour, MaxBytes: 256 << 20},
+	})
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -160,15 +160,14 @@ func TestLogIsBoundedByAge(t *testing.T) {
 	requireLog(t, store, []apikey.LogEntry{entry(59 * time.Minute), entry(10 * time.Minute)})
 
 	// Another process keeps less.
-	_, prefix, _ := strings.Cut(strings.TrimSuffix(store.log, "}:log"), "{")
-	other := logAt(t, store.client, prefix, LogOptions{MaxAge: 30 * time.Minute})
+	other := logAt(t, store.client, store.prefix, LogOptions{MaxAge: 30 * time.Minute})
 	require.NoError(t, other.WriteLog(t.Context(), nil))
 	require.Len(t, logOf(t, other), 2, "there is nothing to write, and nothing to make room for")
 	require.NoError(t, other.WriteLog(t.Context(), []apikey.LogEntry{entry(0)}))
 	requireLog(t, store, []apikey.LogEntry{entry(10 * time.Minute), entry(0)})
 
 	// All of them go.
-	short := logAt(t, store.client, prefix, LogOptions{MaxAge: time.Nanosecond})
+	short := logAt(t, store.client, store.prefix, LogOptions{MaxAge: time.Nanosecond})
 	require.NoError(t, short.WriteLog(t.Context(), []apikey.LogEntry{entry(20 * time.Minute)}))
 	requireLog(t, store, nil)
 	require.NoError(t, store.WriteLog(t.Context(), []apikey.LogEntry{entry(5 * time.Minute)}))
@@ -177,8 +176,8 @@ func TestLogIsBoundedByAge(t *testing.T) {
 
 // Where the bound is lowered, no single write stops Redis for long.
 func TestLoweredBoundIsReachedInSteps(t *testing.T) {
-	client, prefix := shared(t), ""
-	prefix = newPrefix(t, client)
+	client := shared(t)
+	prefix := newPrefix(t, client)
 	store := logAt(t, client, prefix, keepAll)
 	entries := logEntries(0, 12_000, "")
 	require.NoError(t, store.WriteLog(t.Context(), entries))

@@ -63,7 +63,7 @@ func encodeLog(id logID, e *apikey.LogEntry) (member, texts []byte) {
 	}
 	// Below 255 in its first byte, as the script expects; Redis has no value as long.
 	size = min(size+len(b), math.MaxUint32>>1)
-	binary.BigEndian.PutUint32(b[logIDBytes:], uint32(size)) //nolint:gosec // it is bounded
+	binary.BigEndian.PutUint32(b[logIDBytes:], uint32(size))
 	return b, texts
 }
 

@@ -25,7 +25,8 @@
 // otherwise, and whoever shares the store reads the entries of all processes. So
 // Redis needs up to 64 MiB more than the keys do, or what [LogOptions] say, and is
 // busy for some milliseconds with each script of 500 entries. The oldest are removed
-// by the write that needs their room.
+// by the write that needs their room. In a Cluster the log moves with the keys, and
+// handing the slot to another node takes the longer.
 //
 // # When Redis loses them
 //
