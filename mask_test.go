@@ -159,6 +159,17 @@ func TestMaskTwoKeys(t *testing.T) {
 	require.Equal(t, "/[redacted]/x", got)
 }
 
+// TestMaskBase64: of base64 that a key is in, the digits at its ends go too, which
+// have some of its bits.
+func TestMaskBase64(t *testing.T) {
+	for _, before := range []string{"", "a", "ab", "abc", "api:"} {
+		for _, after := range []string{"", "x", "xy"} {
+			digits := base64.RawStdEncoding.EncodeToString([]byte(before + maskKey + after))
+			require.Equal(t, "a [redacted] b", newMasker(nil).line("a "+digits+" b", maskedKeys([]string{maskKey})))
+		}
+	}
+}
+
 // TestMaskShapes: whatever has the form of a generated key, whoever's it is.
 func TestMaskShapes(t *testing.T) {
 	for _, row := range []struct{ name, text, want string }{
@@ -203,7 +214,7 @@ func TestMaskNames(t *testing.T) {
 		{"a URL in JSON", "application/json", `{"u":"/x?key=abc\u0026b=2"}`, `{"u":"/x?key=[redacted]"}`},
 		{"key outside a URL", "text/plain", "key=abc", "key=abc"},
 		{"headers", "text/plain", "X-ApiKey: abc def\nCookie: a=b; c=d\nHost: x", "X-ApiKey: [redacted]\nCookie: [redacted]\nHost: x"},
-		{"headers in JSON", "application/json", `{"a":"X-ApiKey: abc\nHost: x"}`, `{"a":"X-ApiKey: [redacted]\nHost: x"}`},
+		{"a header in JSON", "text/plain", `{"a":"Host: x\ncookie: abc"}`, `{"a":"Host: x\ncookie: [redacted]`},
 		{"a bearer token", "text/plain", "sent Bearer abc.def-123 and went", "sent Bearer [redacted] and went"},
 		{"basic credentials", "text/plain", "Basic YXBpOmFiY2RlZg==.", "Basic [redacted]."},
 		{"words", "text/plain", "the bearer certificate of basic education", "the bearer certificate of basic education"},
@@ -217,6 +228,14 @@ func TestMaskNames(t *testing.T) {
 				require.True(t, json.Valid([]byte(got)))
 			}
 		})
+	}
+	ours := []Source{FromJSON("ours"), FromHeader("X-Ours"), FromForm("ours")}
+	for mediaType, row := range map[string][2]string{
+		"application/json":                  {`{"ours":"abc","a":1}`, `{"ours":"[redacted]","a":1}`},
+		"text/plain":                        {"x-ours: abc\nHost: x", "x-ours: [redacted]\nHost: x"},
+		"application/x-www-form-urlencoded": {"a=1&ours=abc", "a=1&ours=[redacted]"},
+	} {
+		require.Equal(t, row[1], m.body([]byte(row[0]), mediaType, ours, nil, 100))
 	}
 	require.Equal(t, "a=1&key=[redacted]&sess%69on=[redacted]&key&b=%zz",
 		m.query("a=1&key=abc&sess%69on=x&key&b=%zz", otterPlaces, nil))
