@@ -31,7 +31,8 @@ type check struct {
 
 var checks = []check{
 	{
-		"weak", "Weak keys", "Somebody chose their text, and a patient attacker could guess it. Rotate them to generated ones.",
+		"weak", "Weak keys",
+		"Somebody chose their text, and a patient attacker could guess it. Rotate them to generated ones.",
 		"1 weak key", "%s weak keys",
 		true, (*apikey.Key).Weak,
 	},
@@ -41,7 +42,7 @@ var checks = []check{
 		false, func(k *apikey.Key) bool { return k.LastUsedAt.IsZero() },
 	},
 	{
-		"unexpiring", "Keys that never expire", "They work until somebody thinks of them.",
+		"unexpiring", "Keys that never expire", "They work until somebody revokes them.",
 		"1 key never expires", "%s keys never expire",
 		false, func(k *apikey.Key) bool { return k.ExpiresAt.IsZero() },
 	},

@@ -211,7 +211,10 @@ func (p *page) explainTo(ctx context.Context, err error) *problem {
 	return told
 }
 
-var asReader = strings.NewReplacer("Not allowed to this actor", "You are not allowed to do this", "the actor does not hold", "you do not hold")
+var asReader = strings.NewReplacer(
+	"Not allowed to this actor", "You are not allowed to do this",
+	"the actor does not hold", "you do not hold",
+)
 
 // seeOther sends the browser to another page, from the prefix on. Reloading that
 // does nothing again.
