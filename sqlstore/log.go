@@ -44,9 +44,10 @@ type LogOptions struct {
 	MaxAge time.Duration
 	// MaxBytes is how much is kept, the oldest entries going first: the lengths
 	// of an entry's texts and bodies, and 100 bytes for the rest of it. In the
-	// database they take up to twice as much, and as bodies hardly more. Each
-	// process that writes may exceed it by a 64th before the oldest are removed. -1: no
-	// bound. Default: 1 GiB.
+	// database they take up to twice as much, and as bodies hardly more; in InnoDB,
+	// where a long text has pages to itself, up to four times as much. Each process
+	// that writes may exceed it by a 64th before the oldest are removed. -1: no bound.
+	// Default: 1 GiB.
 	MaxBytes int64
 	// Reads is a second handle to the same database, for ReadLog. Nil: the first
 	// handle does everything.

@@ -12,7 +12,7 @@ import (
 // How long ReadLog looks for entries before it returns a page that is not full:
 // at least so often, and then until so much time has passed.
 const (
-	minLooks = 16
+	minLooks = 4
 	readFor  = 100 * time.Millisecond
 )
 

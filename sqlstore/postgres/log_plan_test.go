@@ -26,8 +26,14 @@ func TestLogStatementsUseIndexes(t *testing.T) {
 		require.NoError(t, log.WriteLog(t.Context(), entries))
 	}
 	for _, q := range []apikey.LogQuery{
-		{}, {ID: entries[3].ID, Bodies: true}, {KeyID: entries[3].KeyID}, {Status: 201}, {Path: "/api", From: recently},
-		{KeyID: entries[3].KeyID, Status: 201, Path: entries[3].Path}, {Method: "PURGE"}, {Path: "/api/infrastructure/servers/nowhere"},
+		{},
+		{ID: entries[3].ID, Bodies: true},
+		{KeyID: entries[3].KeyID},
+		{Status: 201},
+		{Path: "/api", From: recently},
+		{KeyID: entries[3].KeyID, Status: 201, Path: entries[3].Path},
+		{Method: "PURGE"},
+		{Path: "/api/infrastructure/servers/nowhere"},
 	} {
 		q.Limit = 10
 		_, _, err := log.ReadLog(t.Context(), q)
