@@ -593,13 +593,9 @@ func TestPageManyKeys(t *testing.T) {
 		"/?show=unused":   "Build 099999",
 		"/?q=nothing":     "contains “nothing”",
 	} {
-		start := time.Now()
 		got := f.ask("full", path, nil)
-		took := time.Since(start)
-		t.Logf("%s: %s", path, took)
 		require.Equal(t, 200, got.StatusCode)
 		require.Contains(t, got.page.text(), want, path)
-		require.Less(t, took, 5*time.Second)
 	}
 	require.Contains(t, f.ask("full", "", nil).page.text(), "Of the newest 1,000 keys.")
 	seen := 0

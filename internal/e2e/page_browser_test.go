@@ -138,11 +138,19 @@ func (w *tab) dress(l look) {
 	tell(w, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: l.noScript})
 }
 
-// tell gives the browser a command.
-func tell[P, R any](w *tab, command cdp.Command[P, R], params P) {
+// tell gives the browser a command, and returns its answer.
+func tell[P, R any](w *tab, command cdp.Command[P, R], params P) R {
 	w.t.Helper()
-	_, err := chromedp.Call(w.ctx, command, params)
+	answer, err := chromedp.Call(w.ctx, command, params)
 	require.NoError(w.t, err)
+	return answer
+}
+
+// back goes back in the tab's history.
+func (w *tab) back() {
+	w.t.Helper()
+	history := tell(w, page.GetNavigationHistory, cdp.Empty{})
+	tell(w, page.NavigateToHistoryEntry, page.NavigateToHistoryEntryParams{EntryID: history.Entries[history.CurrentIndex-1].ID})
 }
 
 // watch notes what should not be. It must not ask the browser anything.

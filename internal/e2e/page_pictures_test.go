@@ -58,23 +58,29 @@ func lighter(t *testing.T, picture []byte) []byte {
 	t.Helper()
 	full, err := png.Decode(bytes.NewReader(picture))
 	require.NoError(t, err)
-	counts := map[color.Color]int{}
+	at := func(x, y int) color.RGBA { return color.RGBAModel.Convert(full.At(x, y)).(color.RGBA) }
+	counts := map[color.RGBA]int{}
 	bounds := full.Bounds()
 	for y := range bounds.Dy() {
 		for x := range bounds.Dx() {
-			counts[full.At(x, y)]++
+			counts[at(x, y)]++
 		}
 	}
-	most := slices.SortedFunc(maps.Keys(counts), func(a, b color.Color) int { return cmp.Compare(counts[b], counts[a]) })
-	palette := color.Palette(most[:min(256, len(most))])
-	index := map[color.Color]uint8{}
+	most := slices.SortedFunc(maps.Keys(counts), func(a, b color.RGBA) int {
+		return cmp.Or(cmp.Compare(counts[b], counts[a]), cmp.Compare(a.R, b.R), cmp.Compare(a.G, b.G), cmp.Compare(a.B, b.B))
+	})
+	var palette color.Palette
+	for _, c := range most[:min(256, len(most))] {
+		palette = append(palette, c)
+	}
+	index := map[color.RGBA]uint8{}
 	for c := range counts {
 		index[c] = uint8(palette.Index(c))
 	}
 	few := image.NewPaletted(bounds, palette)
 	for y := range bounds.Dy() {
 		for x := range bounds.Dx() {
-			few.SetColorIndex(x, y, index[full.At(x, y)])
+			few.SetColorIndex(x, y, index[at(x, y)])
 		}
 	}
 	var light bytes.Buffer
