@@ -54,8 +54,8 @@ type LogEntry struct {
 	Response LogBody
 
 	// Actor is who made a change, see [Actor.ID], and "code" where the host's own
-	// code did. Action is what it was. Detail says what changed, or what a gap
-	// has lost.
+	// code did. Action is what it was. Detail says what changed, what a gap has
+	// lost, or why an entry's texts are not there.
 	Actor  string
 	Action Action
 	Detail string

@@ -217,6 +217,7 @@ func TestMaskNames(t *testing.T) {
 		{"a header in JSON", "text/plain", `{"a":"Host: x\ncookie: abc"}`, `{"a":"Host: x\ncookie: [redacted]`},
 		{"a bearer token", "text/plain", "sent Bearer abc.def-123 and went", "sent Bearer [redacted] and went"},
 		{"basic credentials", "text/plain", "Basic YXBpOmFiY2RlZg==.", "Basic [redacted]."},
+		{"either in capitals", "text/plain", "BEARER abc.def-123 or BASIC YXBpOmFiY2RlZg==", "BEARER [redacted] or BASIC [redacted]"},
 		{"words", "text/plain", "the bearer certificate of basic education", "the bearer certificate of basic education"},
 		{"a log line", "text/plain", `user=joe password="a b" token=xyz done`, `user=joe password="[redacted]" token=[redacted] done`},
 	} {
@@ -321,6 +322,9 @@ func TestMaskCaps(t *testing.T) {
 		require.True(t, utf8.ValidString(got), name)
 		require.True(t, strings.HasSuffix(got, "…"), name)
 	}
+	key := "a-presented-key-of-thirty-2-byte"
+	beyond := m.body([]byte(strings.Repeat(key+" ", 4)+"behind the limit "+key), "text/plain", nil, maskedKeys([]string{key}), 100)
+	require.Equal(t, strings.Repeat("[redacted] ", 3)+"[redacted]", beyond, "what is short enough once it is masked, and yet was not to be kept")
 	longer := strings.Repeat("a text far longer than keys are, ", 100)
 	require.NotContains(t, m.line("/"+strings.Repeat(".", maxLine-100)+longer, maskedKeys([]string{longer})), longer[:10])
 	body := m.body([]byte(long)[:1000+bodySlack], "text/plain", nil, nil, 1000)
