@@ -129,7 +129,7 @@ func ownPostgres(t *testing.T) *ownServer {
 	t.Helper()
 	requirePrograms(t, "initdb")
 	address, port := freeAddress(t)
-	dir, err := os.MkdirTemp("", "otter-postgres")
+	dir, err := os.MkdirTemp("", "otter-postgres") //nolint:usetesting // nobody else can reach t.TempDir()
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, os.RemoveAll(dir)) })
 	var as *syscall.SysProcAttr
