@@ -55,7 +55,7 @@ var scenarios = []scenario{
 // lagTable is how long after a revocation was acknowledged a node last let its key
 // through, on all nodes but the one that made it, in so many revocations.
 func lagTable() string {
-	const revocations = 20
+	const revocations = 5
 	var rows [][]string
 	for i, s := range scenarios {
 		random := rand.New(rand.NewPCG(2, uint64(i))) //nolint:gosec // a simulation
