@@ -560,6 +560,7 @@ func TestFailureBehindTheCacheIsTold(t *testing.T) {
 			time.Sleep(time.Second)
 		}
 		require.NoError(t, auth.Shutdown(t.Context()))
+		synctest.Wait()
 		require.Contains(t, told.String(), "the key store failed")
 		require.Contains(t, told.String(), errDown.Error())
 	})
