@@ -153,7 +153,8 @@ type Overrides struct {
 	// expired, has another text or lacks what Require asks for now, or because the
 	// store has failed for so long. [context.Cause] is the [*Error]. It happens
 	// within the bounds that [CacheOptions] states, with the store out of reach a
-	// quarter of TTL later, and where the store has no feed, within TTL. Until then the key counts as used. False: as before.
+	// quarter of TTL later, and where the store has no feed, within TTL. Until then
+	// the key counts as used. False: as before.
 	//
 	// It costs a goroutine for each such request. The handler still has to heed its
 	// context; what it has taken over by [http.Hijacker] nobody closes for it.

@@ -340,10 +340,12 @@ func TestNobodyJoinsALateAnswer(t *testing.T) {
 		prepare       func(*testing.T, *Authority) (change func() error)
 	}{
 		{"a key is revoked", nil, ErrKeyRevoked, func(t *testing.T, auth *Authority) func() error {
+			t.Helper()
 			id := issue(t, auth, "a key text")
 			return func() error { _, err := auth.Revoke(t.Context(), id); return err }
 		}},
 		{"a key is made", ErrUnknownKey, nil, func(t *testing.T, auth *Authority) func() error {
+			t.Helper()
 			return func() error { _, err := auth.IssueCustom(t.Context(), KeySpec{}, "a key text"); return err }
 		}},
 	} {
@@ -558,6 +560,7 @@ func TestFailureBehindTheCacheIsTold(t *testing.T) {
 			time.Sleep(time.Second)
 		}
 		require.NoError(t, auth.Shutdown(t.Context()))
+		synctest.Wait()
 		require.Contains(t, told.String(), "the key store failed")
 		require.Contains(t, told.String(), errDown.Error())
 	})

@@ -38,11 +38,13 @@ func startStream(t *testing.T, auth *Authority, text string) *stream {
 // TestEndWithKey: a request that lasts is ended when a new one would be refused.
 func TestEndWithKey(t *testing.T) {
 	revoke := func(t *testing.T, auth *Authority, id string) {
+		t.Helper()
 		_, err := auth.Revoke(t.Context(), id)
 		require.NoError(t, err)
 	}
 	update := func(edit func(*KeySpec)) func(*testing.T, *Authority, string) {
 		return func(t *testing.T, auth *Authority, id string) {
+			t.Helper()
 			key, err := auth.Key(t.Context(), id)
 			require.NoError(t, err)
 			spec := key.Spec()
@@ -53,6 +55,7 @@ func TestEndWithKey(t *testing.T) {
 	}
 	rotate := func(overlap time.Duration) func(*testing.T, *Authority, string) {
 		return func(t *testing.T, auth *Authority, id string) {
+			t.Helper()
 			_, err := auth.RotateCustom(t.Context(), id, overlap, "another text")
 			require.NoError(t, err)
 		}
@@ -72,12 +75,14 @@ func TestEndWithKey(t *testing.T) {
 		{"of another text", nil, rotate(0), false, 0, ErrUnknownKey},
 		{"of another text, and the overlap over", nil, rotate(time.Hour), false, time.Hour, ErrKeyExpired},
 		{"deleted", nil, func(t *testing.T, auth *Authority, id string) {
+			t.Helper()
 			require.NoError(t, auth.Delete(t.Context(), id))
 		}, false, 0, ErrUnknownKey},
 		{"revoked elsewhere", nil, revoke, true, 0, ErrKeyRevoked},
 		{"revoked elsewhere, feed cut", (*remote).cutFeed, revoke, true, 10 * time.Second, ErrKeyRevoked},
 		{"revoked elsewhere, out of reach", partition, revoke, true, 42 * time.Second, ErrStoreFailed},
 		{"shut down", nil, func(t *testing.T, auth *Authority, _ string) {
+			t.Helper()
 			require.NoError(t, auth.Shutdown(t.Context()))
 		}, false, 0, ErrShutdown},
 	} {

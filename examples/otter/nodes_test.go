@@ -57,17 +57,12 @@ func mariaStore(t *testing.T) sharedStore {
 	t.Helper()
 	db, name := freshDatabase(t, "mysql", "mysql", "root@tcp(127.0.0.1:3306)/", "")
 	return sharedStore{"mysql://root@127.0.0.1:3306/" + name, func() {
-		rows, err := db.Query(`SELECT id FROM information_schema.processlist WHERE db = ?`, name)
-		if !assert.NoError(t, err) {
-			return
+		var list sql.NullString
+		err := db.QueryRow(`SELECT GROUP_CONCAT(id) FROM information_schema.processlist WHERE db = ?`, name).Scan(&list)
+		assert.NoError(t, err)
+		for id := range strings.SplitSeq(list.String, ",") {
+			_, _ = db.Exec("KILL " + id) // it may have gone by itself
 		}
-		defer rows.Close()
-		for rows.Next() {
-			var id int
-			assert.NoError(t, rows.Scan(&id))
-			_, _ = db.Exec(`KILL ?`, id) // it may have gone by itself
-		}
-		assert.NoError(t, rows.Err())
 	}}
 }
 

@@ -129,7 +129,7 @@ func ownPostgres(t *testing.T) *ownServer {
 	t.Helper()
 	requirePrograms(t, "initdb")
 	address, port := freeAddress(t)
-	dir, err := os.MkdirTemp("", "otter-postgres")
+	dir, err := os.MkdirTemp("", "otter-postgres") //nolint:usetesting // nobody else can reach t.TempDir()
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, os.RemoveAll(dir)) })
 	var as *syscall.SysProcAttr
@@ -172,8 +172,10 @@ func TestStoreStops(t *testing.T) {
 			p := start(t, t.TempDir(), "-store", store.flag, bootstrapEnv+"="+fullKey)
 			_, cold, err := p.create(fullKey)
 			require.NoError(t, err)
-			require.True(t, p.opens(fullKey))
 			stopLoad := load(t, p)
+			for range 200 { // meanwhile the feed is taken up, and with it all asked for anew
+				require.True(t, p.opens(fullKey))
+			}
 
 			store.stop()
 			asked := time.Now()

@@ -55,7 +55,7 @@ var scenarios = []scenario{
 // lagTable is how long after a revocation was acknowledged a node last let its key
 // through, on all nodes but the one that made it, in so many revocations.
 func lagTable() string {
-	const revocations = 20
+	const revocations = 5
 	var rows [][]string
 	for i, s := range scenarios {
 		random := rand.New(rand.NewPCG(2, uint64(i))) //nolint:gosec // a simulation
@@ -82,8 +82,8 @@ func (s scenario) lag(r *rand.Rand, node int) (last time.Duration) {
 		told = s.told(r, node)
 	}
 	gap := func() time.Duration { return time.Duration(r.ExpFloat64() / s.rate * float64(time.Second)) }
-	loaded := -never
-	for now := -ttl - stale + gap(); now < ttl+stale; now += gap() {
+	loaded, began := -never, -ttl-stale-time.Duration(r.Int64N(int64(ttl))) // each at another moment
+	for now := began + gap(); now < ttl+stale; now += gap() {
 		if s.refuses(loaded, now, told) {
 			return last
 		}

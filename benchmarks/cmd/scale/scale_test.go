@@ -68,7 +68,7 @@ func TestModel(t *testing.T) {
 			Cache: apikey.CacheOptions{On: true}, Logger: slog.New(slog.DiscardHandler),
 		})
 		require.NoError(t, err)
-		random := rand.New(rand.NewPCG(3, 0)) //nolint:gosec // a simulation
+		random := rand.New(rand.NewPCG(3, 0))
 		for began := time.Now(); time.Since(began) < warm+measured; {
 			if time.Since(began) < warm {
 				store.calls.Store(0)
