@@ -29,7 +29,7 @@ func dialect() (sqlstore.Dialect, error) {
 		Name:          "MySQL",
 		Contains:      contains,
 		Isolation:     sql.LevelReadCommitted,
-		BatchRows:     64,
+		BatchRows:     64, // a third of the time of rows one by one, and more are hardly quicker
 		IsUnique:      isUnique,
 		IsRetryable:   isRetryable,
 		IsReadOnly:    isReadOnly,

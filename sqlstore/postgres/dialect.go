@@ -26,7 +26,7 @@ func dialect() (sqlstore.Dialect, error) {
 		Contains:      contains,
 		Prepares:      true,
 		Isolation:     sql.LevelReadCommitted,
-		BatchRows:     64,
+		BatchRows:     64, // a third of the time of rows one by one, and more are hardly quicker
 		IsUnique:      isUnique,
 		IsRetryable:   isRetryable,
 		IsReadOnly:    isReadOnly,

@@ -133,8 +133,16 @@ func connector(t testing.TB, dsn string) driver.Connector {
 // readOnly lets a connection take no more writes.
 const readOnly = "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY"
 
-// weigh lets the server choose another transaction than tx to end a deadlock. Here
-// it is the one that has waited longer.
-func weigh(testing.TB, *sql.Tx) {}
+// patient returns the DSN of connections that look for deadlocks once they have
+// waited for two seconds.
+func patient(dsn string) string { return dsn + "?deadlock_timeout=2s" }
+
+// weigh lets the server choose another transaction than tx to end a deadlock: this
+// one does not look for any.
+func weigh(t testing.TB, tx *sql.Tx) {
+	t.Helper()
+	_, err := tx.ExecContext(t.Context(), "SET LOCAL deadlock_timeout = '1h'")
+	require.NoError(t, err)
+}
 
 func binaryLiteral(b []byte) string { return fmt.Sprintf(`'\x%x'`, b) }

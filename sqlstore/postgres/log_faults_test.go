@@ -180,7 +180,7 @@ func TestLogLeavesReadOnlyServer(t *testing.T) {
 // and wait for the other's.
 func TestLogDeadlockIsTriedAgain(t *testing.T) {
 	dsn := newDatabase(t)
-	db, log := hostHandle(t, dsn), openLog(t, dsn, &keepAll)
+	db, log := hostHandle(t, dsn), openLog(t, patient(dsn), &keepAll)
 	require.NoError(t, log.WriteLog(t.Context(), newEntries(0, 10)))
 	tx, err := db.BeginTx(t.Context(), nil)
 	require.NoError(t, err)
