@@ -311,3 +311,12 @@ func TestChangesAtTheSameTimeLeaveAnEntryEach(t *testing.T) {
 	}
 	require.Len(t, ids, len(changes))
 }
+
+// A generated key that somebody has put into a name is in no entry.
+func TestAKeyInANameIsMaskedInTheEntry(t *testing.T) {
+	log := newLogged(t, apikey.Options{})
+	shape := "otter_" + strings.Repeat("0", 49)
+	_, _, err := log.Issue(t.Context(), apikey.KeySpec{Name: "it is " + shape})
+	require.NoError(t, err)
+	require.Contains(t, log.changes(t)[0].Detail, `became "it is [redacted]"`)
+}

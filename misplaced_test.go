@@ -18,8 +18,12 @@ import (
 // entry, though they stand in its path too.
 func TestNoTextThatMayBeAKeyIsInAnEntry(t *testing.T) {
 	const one, two, three = "custom-one-of-a-client", "custom-two-of-a-client", "custom-three-of-a-client"
-	log := newLogged(t, apikey.Options{})
+	shape := "otter_" + strings.Repeat("0", 49)
+	log := newLogged(t, apikey.Options{Log: apikey.LogOptions{
+		Client: func(r *http.Request) string { return r.Header.Get("X-Client") },
+	}})
 	plain := log.RequireKey()(says("served"))
+	forms := log.With(apikey.Overrides{Sources: []apikey.Source{apikey.FromForm("a"), apikey.FromForm("b")}}).RequireKey()(says("served"))
 	feed := log.With(apikey.Overrides{Sources: []apikey.Source{
 		apikey.FromHeader("X-Feed-Key"), apikey.FromQuery("feed"), apikey.FromBasic("api"), apikey.FromBearer(),
 	}}).RequireKey()(says("served"))
@@ -31,6 +35,7 @@ func TestNoTextThatMayBeAKeyIsInAnEntry(t *testing.T) {
 		header []string
 		status int
 	}{
+		{"two pairs of a form", forms, "", []string{"Content-Type", "application/x-www-form-urlencoded"}, 400},
 		{"two lines of the header", plain, "", []string{"X-ApiKey", one, "X-ApiKey", two, "X-ApiKey", three}, 400},
 		{"two pairs of the query", plain, "key=" + one + "&key=" + two + "&key=" + three, nil, 400},
 		{"a header and two pairs", plain, "key=" + two + "&key=" + three, []string{"X-ApiKey", one}, 400},
@@ -43,19 +48,25 @@ func TestNoTextThatMayBeAKeyIsInAnEntry(t *testing.T) {
 	}
 	for i, row := range rows {
 		t.Run(row.name, func(t *testing.T) {
-			path := "/" + one
+			path, body := "/"+one, ""
+			if row.name == "two pairs of a form" {
+				path, body = path+"/"+two, "a="+one+"&b="+two
+			}
 			for _, text := range []string{two, three} {
 				if strings.Contains(row.query+fmt.Sprint(row.header), text) || strings.Contains(fmt.Sprint(row.header), basic(text)) {
 					path += "/" + text
 				}
 			}
-			r := httptest.NewRequest("GET", path+"?"+row.query, nil)
+			r := httptest.NewRequest(one, path+"?"+row.query, strings.NewReader(body))
+			r.Pattern = one + " /" + shape
+			r.Header.Set("X-Client", "client "+one)
 			for j := 0; j < len(row.header); j += 2 {
 				r.Header.Add(row.header[j], row.header[j+1])
 			}
 			assert.Equal(t, row.status, ask(row.guard, r).Code)
 			e := log.requests(t, i+1)[i]
 			assert.Regexp(t, `^(/\[redacted\])+$`, e.Path)
+			assert.Equal(t, []string{"[redacted]", "client [redacted]", "/[redacted]"}, []string{e.Method, e.Client, e.Route})
 			assert.NotContains(t, fmt.Sprintf("%+v", e), "-of-a-client")
 		})
 	}
