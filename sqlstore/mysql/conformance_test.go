@@ -76,9 +76,9 @@ func TestLogOverHostHandleKeepsTheContract(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes long")
 	}
-	for name, params := range hostParams(t) {
+	for _, name := range []string{"ANSI", "latin1"} { // in which a log could go wrong where keys do not
 		t.Run(name, func(t *testing.T) {
-			testLogWithPrefixes(t, hostHandle(t, newDatabase(t)+params))
+			testLogWithPrefixes(t, hostHandle(t, newDatabase(t)+hostParams(t)[name]))
 		})
 	}
 }

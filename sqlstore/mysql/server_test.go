@@ -56,12 +56,14 @@ func analyze(t testing.TB, db *sql.DB) {
 func TestWatchEndsWithItsConnection(t *testing.T) {
 	dsn := newDatabase(t)
 	store, db := openStore(t, dsn), hostHandle(t, dsn)
-	// One connection each for Watch and for all else, to tell which is which.
+	// One connection each for the log, for Watch and for all else, to tell which is
+	// which.
+	store.ownedLog.SetMaxOpenConns(1)
 	store.owned.SetMaxOpenConns(2)
 	w := startWatch(t, store)
-	other := count(t, store.owned, "SELECT CONNECTION_ID()")
+	log, other := count(t, store.ownedLog, "SELECT CONNECTION_ID()"), count(t, store.owned, "SELECT CONNECTION_ID()")
 	watch := count(t, db, `SELECT id FROM information_schema.processlist
-		WHERE db = DATABASE() AND id NOT IN (?, CONNECTION_ID())`, other)
+		WHERE db = DATABASE() AND id NOT IN (?, ?, CONNECTION_ID())`, log, other)
 	execute(t, db, "KILL ?", watch)
 	_ = w.end(t, time.Second)
 	w = startWatch(t, store)

@@ -40,6 +40,7 @@ func TestLogStatementsUseIndexes(t *testing.T) {
 		require.NoError(t, err)
 	}
 	require.NoError(t, log.Trim(t.Context()))
+	require.NoError(t, log.Close()) // or it may send more
 
 	db := hostHandle(t, dsn+"?enable_seqscan=off&enable_bitmapscan=off") // else they are cheaper for a few rows
 	explained := map[string]bool{}

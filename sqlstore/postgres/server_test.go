@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -242,9 +243,14 @@ func TestLookupTakesOneRoundTrip(t *testing.T) {
 }
 
 // A spy notes the statements that a handle sends.
-type spy struct{ sent []pgx.TraceQueryStartData }
+type spy struct {
+	mu   sync.Mutex
+	sent []pgx.TraceQueryStartData
+}
 
 func (s *spy) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceQueryStartData) context.Context {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.sent = append(s.sent, data)
 	return ctx
 }
