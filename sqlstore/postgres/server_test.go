@@ -149,14 +149,16 @@ func TestOpenConnectsToServersThatTakeWrites(t *testing.T) {
 // The store's transaction holds one key and waits for the other, and the host's
 // the other way round: the server ends one of them.
 func TestDeadlockIsTriedAgain(t *testing.T) {
-	db := hostHandle(t, newDatabase(t))
-	store := newStore(t, db, nil)
+	dsn := newDatabase(t)
+	db := hostHandle(t, dsn)
+	store := newStore(t, hostHandle(t, patient(dsn)), nil)
 	for _, id := range []string{"a", "b"} {
 		require.NoError(t, store.Create(t.Context(), newKey(id)))
 	}
 	tx, err := db.BeginTx(t.Context(), nil)
 	require.NoError(t, err)
 	defer tx.Rollback()
+	weigh(t, tx)
 	_, err = tx.ExecContext(t.Context(), "UPDATE apikey_keys SET name = 'b' WHERE id = 'b'")
 	require.NoError(t, err)
 	at := time.Now().UTC().Truncate(time.Microsecond)
@@ -165,7 +167,6 @@ func TestDeadlockIsTriedAgain(t *testing.T) {
 		recorded <- store.RecordUses(t.Context(), []apikey.Use{{KeyID: "a", At: at}, {KeyID: "b", At: at}})
 	}()
 	awaitBlocked(t, db)
-	// The store has waited longer, and so is the one that is found out.
 	_, err = tx.ExecContext(t.Context(), "UPDATE apikey_keys SET name = 'a' WHERE id = 'a'")
 	require.NoError(t, err)
 	require.NoError(t, tx.Commit())
