@@ -151,15 +151,6 @@ func (k *Key) credential(d Digest) *Credential {
 	return nil
 }
 
-// foundBy returns the credential of a key that was found by the digest d, so that a
-// single one need not be compared again.
-func (k *Key) foundBy(d Digest) *Credential {
-	if len(k.Credentials) == 1 {
-		return &k.Credentials[0]
-	}
-	return k.credential(d)
-}
-
 // reached reports whether the moment t, if it is one, has come.
 func reached(t, now time.Time) bool {
 	return !t.IsZero() && !now.Before(t)

@@ -86,7 +86,9 @@ func (a *Authority) Record() func(http.Handler) http.Handler {
 			}
 			v := newVisit(a.core, r)
 			defer v.end()
-			v.next = r.WithContext(v.identify(identity{Context: r.Context(), core: a.core, visit: v}))
+			id := v.newIdentity()
+			*id = identity{Context: r.Context(), core: a.core, visit: v}
+			v.next = r.WithContext(id)
 			next.ServeHTTP(v.wrap(w), v.next)
 			v.returned = true
 		})
@@ -231,7 +233,8 @@ func (a *Authority) judgeRequest(
 	if a.follows.Load() {
 		outer = context.WithValue(outer, presentedKey{a.core}, NewSecret(found.text))
 	}
-	ctx := v.identify(identity{outer, a.core, key, found.via, v})
+	ctx := v.newIdentity()
+	*ctx = identity{outer, a.core, key, found.via, v}
 	if a.opts.KeepCredential {
 		return found.body.request(r).WithContext(ctx), nil
 	}
