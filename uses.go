@@ -194,9 +194,11 @@ func (b *useBatch) take() []Use {
 			uses[use.KeyID] = waiting
 		}
 	}
-	batch := slices.Collect(maps.Values(uses))
+	batch, now := slices.Collect(maps.Values(uses)), time.Now()
 	for i := range batch {
-		batch[i].At = storable(batch[i].At)
+		// The clock may have been set back since. Stores keep the latest time, so
+		// that one of tomorrow would hide all uses until then.
+		batch[i].At = notAhead(storable(batch[i].At), now)
 	}
 	return batch
 }
