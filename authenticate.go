@@ -25,6 +25,7 @@ func (a *Authority) Authenticate(ctx context.Context, text string) (*Key, error)
 	}
 	key = key.Clone()
 	key.Credentials = nil
+	key.LastUsedAt = notAhead(key.LastUsedAt, time.Now())
 	return key, nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"time"
 )
 
 // Require returns middleware that serves only requests whose key holds all of
@@ -329,5 +330,6 @@ func FromContext(ctx context.Context) (key Key, ok bool) {
 	}
 	key = *id.key
 	key.Credentials = nil
+	key.LastUsedAt = notAhead(key.LastUsedAt, time.Now())
 	return *key.Clone(), true
 }

@@ -189,10 +189,12 @@ func (b *useBatch) take() []Use {
 	b.uses = map[string]waitingUse{}
 	b.current.Add(1)
 	b.mu.Unlock() // requests wait for it, and a million uses take their time
-	batch := make([]Use, 0, len(uses))
+	batch, now := make([]Use, 0, len(uses)), time.Now()
 	for _, use := range uses {
 		use := use.latest()
-		use.At = storable(use.At)
+		// The clock may have been set back since. Stores keep the latest time, so
+		// that one of tomorrow would hide all uses until then.
+		use.At = notAhead(storable(use.At), now)
 		batch = append(batch, use)
 	}
 	return batch
