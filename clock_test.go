@@ -94,6 +94,8 @@ func TestWhatIsCachedAgesByTheMonotonicClock(t *testing.T) {
 }
 
 func TestLogEntriesKeepTheirOrderWhenTheClockIsSetBack(t *testing.T) {
+	ids := lastID.Load()
+	t.Cleanup(func() { lastID.Store(ids) }) // else all later entries would be of five seconds on
 	now, last := time.Now(), ""
 	for _, step := range []time.Duration{0, -24 * time.Hour, -5 * time.Second, 0, 5 * time.Second, -5 * time.Second} {
 		id, _ := newLogID(setBy(now, step))
