@@ -10,15 +10,16 @@ import (
 
 	"github.com/seed-be062aaa/apikey"
 	"github.com/seed-be062aaa/apikey/sqlstore"
+	"github.com/seed-be062aaa/apikey/sqlstore/internal/sqltest"
 )
 
 // Nothing that a log does looks at all rows, or sorts them.
 func TestLogStatementsUseIndexes(t *testing.T) {
 	dsn := newDatabase(t)
 	watched := &spy{}
-	log := newLog(t, hostHandle(t, dsn, func(config *pgx.ConnConfig) { config.Tracer = watched }),
+	log := database.LogOver(t, configured(t, dsn, func(config *pgx.ConnConfig) { config.Tracer = watched }),
 		&sqlstore.LogOptions{MaxBytes: 10_000})
-	entries := withBodies(newEntries(0, 100), "a request", "a response")
+	entries := sqltest.WithBodies(sqltest.NewEntries(0, 100), "a request", "a response")
 	for i := range entries {
 		entries[i].Status = 200 + i%2
 	}
@@ -30,7 +31,7 @@ func TestLogStatementsUseIndexes(t *testing.T) {
 		{ID: entries[3].ID, Bodies: true},
 		{KeyID: entries[3].KeyID},
 		{Status: 201},
-		{Path: "/api", From: recently},
+		{Path: "/api", From: sqltest.Recently},
 		{KeyID: entries[3].KeyID, Status: 201, Path: entries[3].Path},
 		{Method: "PURGE"},
 		{Path: "/api/infrastructure/servers/nowhere"},
@@ -41,7 +42,7 @@ func TestLogStatementsUseIndexes(t *testing.T) {
 	}
 	require.NoError(t, log.Trim(t.Context()))
 
-	db := hostHandle(t, dsn+"?enable_seqscan=off&enable_bitmapscan=off") // else they are cheaper for a few rows
+	db := database.Handle(t, dsn+"?enable_seqscan=off&enable_bitmapscan=off") // else they are cheaper for a few rows
 	explained := map[string]bool{}
 	for _, statement := range watched.sent {
 		sql := statement.SQL

@@ -1,4 +1,4 @@
-package postgres
+package sqltest
 
 import (
 	"fmt"
@@ -15,11 +15,11 @@ import (
 
 // BenchmarkWriteLog writes batches of 500 entries of 50 keys on 20 routes, as
 // they come at 5,000 in a second.
-func BenchmarkWriteLog(b *testing.B) {
+func (d *Database) BenchmarkWriteLog(b *testing.B) {
 	body := `{"name":"` + strings.Repeat("x", 4096-len(`{"name":""}`)) + `"}`
 	for _, row := range []struct{ name, body string }{{"plain", ""}, {"bodies", body}} {
 		b.Run(row.name, func(b *testing.B) {
-			log := openLog(b, newDatabase(b), &keepAll)
+			log := d.Log(b, d.Make(b), &KeepAll)
 			const batch = 500
 			rows := 0
 			b.ReportAllocs()
@@ -31,7 +31,7 @@ func BenchmarkWriteLog(b *testing.B) {
 					rows++
 				}
 				if row.body != "" {
-					withBodies(entries, row.body, row.body)
+					WithBodies(entries, row.body, row.body)
 				}
 				b.StartTimer()
 				if err := log.WriteLog(b.Context(), entries); err != nil {
@@ -48,9 +48,9 @@ func BenchmarkWriteLog(b *testing.B) {
 // no others have.
 func trafficEntry(n int, apart time.Duration) apikey.LogEntry {
 	r := rand.New(rand.NewPCG(uint64(n), 7))
-	e := newEntry(n)
-	e.Time = recently.Add(time.Duration(n) * apart).Truncate(time.Microsecond)
-	e.ID = entryID(e.Time, n)
+	e := NewEntry(n)
+	e.Time = Recently.Add(time.Duration(n) * apart).Truncate(time.Microsecond)
+	e.ID = EntryID(e.Time, n)
 	e.RequestID = e.ID
 	route := int(20 * r.Float64() * r.Float64()) // some more than others
 	e.Route = fmt.Sprintf("/api/infrastructure/resource%02d/{name}", route)
@@ -74,7 +74,7 @@ func trafficEntry(n int, apart time.Duration) apikey.LogEntry {
 // BenchmarkReadLog reads pages of 50 from a million entries, once dense, of some
 // minutes, and once sparse, of a month. It takes a while, so it is asked for:
 // APIKEY_LARGE=1.
-func BenchmarkReadLog(b *testing.B) {
+func (d *Database) BenchmarkReadLog(b *testing.B) {
 	if os.Getenv("APIKEY_LARGE") == "" {
 		b.Skip("APIKEY_LARGE is not set")
 	}
@@ -83,7 +83,7 @@ func BenchmarkReadLog(b *testing.B) {
 		name  string
 		apart time.Duration
 	}{{"dense", 200 * time.Microsecond}, {"sparse", 2592 * time.Millisecond}} {
-		log := openLog(b, newDatabase(b), &keepAll)
+		log := d.Log(b, d.Make(b), &KeepAll)
 		for n := 0; n < million; n += 1000 {
 			entries := make([]apikey.LogEntry, 1000)
 			for i := range entries {
@@ -91,7 +91,7 @@ func BenchmarkReadLog(b *testing.B) {
 			}
 			require.NoError(b, log.WriteLog(b.Context(), entries))
 		}
-		middle := recently.Add(million / 2 * spread.apart)
+		middle := Recently.Add(million / 2 * spread.apart)
 		for _, row := range []struct {
 			name string
 			q    apikey.LogQuery

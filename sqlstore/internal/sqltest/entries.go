@@ -1,4 +1,4 @@
-package postgres
+package sqltest
 
 import (
 	"context"
@@ -17,36 +17,30 @@ import (
 	"github.com/seed-be062aaa/apikey/sqlstore"
 )
 
-// keepAll keeps entries of whatever time.
-var keepAll = sqlstore.LogOptions{MaxAge: -1, MaxBytes: -1}
-
-func openLog(t testing.TB, dsn string, opts *sqlstore.LogOptions) *Log {
-	t.Helper()
-	log, err := OpenLog(t.Context(), dsn, opts)
-	require.NoError(t, err)
-	closeAfter(t, log)
-	return log
-}
+// KeepAll keeps entries of whatever time.
+var KeepAll = sqlstore.LogOptions{MaxAge: -1, MaxBytes: -1}
 
 var idEncoding = base32.NewEncoding("0123456789abcdefghijklmnopqrstuv").WithPadding(base32.NoPadding)
 
-func entryID(at time.Time, n int) string {
+// EntryID returns the ID of the nth entry, which was at that time.
+func EntryID(at time.Time, n int) string {
 	var id [16]byte
 	binary.BigEndian.PutUint64(id[:], uint64(at.UnixNano()))
 	binary.BigEndian.PutUint64(id[8:], uint64(n))
 	return idEncoding.EncodeToString(id[:])
 }
 
-func idBytes(t testing.TB, id string) []byte {
+// IDBytes returns an ID as the database has it.
+func IDBytes(t testing.TB, id string) []byte {
 	t.Helper()
 	b, err := idEncoding.DecodeString(id)
 	require.NoError(t, err)
 	return b
 }
 
-// recently is when the tests' entries begin, in the processes that they start
+// Recently is when the tests' entries begin, in the processes that they start
 // too: retention must not take them for old.
-var recently = func() time.Time {
+var Recently = func() time.Time {
 	const name = "STORE_TEST_RECENTLY"
 	if at, err := time.Parse(time.RFC3339Nano, os.Getenv(name)); err == nil {
 		return at
@@ -56,10 +50,10 @@ var recently = func() time.Time {
 	return at
 }()
 
-// newEntry returns the nth entry, a millisecond behind the one before.
-func newEntry(n int) apikey.LogEntry {
-	at := recently.Add(time.Duration(n) * time.Millisecond)
-	id := entryID(at, n)
+// NewEntry returns the nth entry, a millisecond behind the one before.
+func NewEntry(n int) apikey.LogEntry {
+	at := Recently.Add(time.Duration(n) * time.Millisecond)
+	id := EntryID(at, n)
 	return apikey.LogEntry{
 		ID: id, Time: at, RequestID: id, KeyID: fmt.Sprintf("0123456789abcdefghijklmn%02d", n%50),
 		Outcome: apikey.OutcomeAllowed, Method: "GET", Path: fmt.Sprint("/api/infrastructure/servers/", n),
@@ -68,16 +62,17 @@ func newEntry(n int) apikey.LogEntry {
 	}
 }
 
-// newEntries returns the entries from one number on and before another.
-func newEntries(from, to int) []apikey.LogEntry {
+// NewEntries returns the entries from one number on and before another.
+func NewEntries(from, to int) []apikey.LogEntry {
 	entries := make([]apikey.LogEntry, 0, to-from)
 	for n := from; n < to; n++ {
-		entries = append(entries, newEntry(n))
+		entries = append(entries, NewEntry(n))
 	}
 	return entries
 }
 
-func withBodies(entries []apikey.LogEntry, request, response string) []apikey.LogEntry {
+// WithBodies gives all entries the same bodies, and returns them.
+func WithBodies(entries []apikey.LogEntry, request, response string) []apikey.LogEntry {
 	for i := range entries {
 		entries[i].Request = apikey.LogBody{Text: request, Type: "application/json"}
 		entries[i].Response = apikey.LogBody{Text: response, Type: "application/json"}
@@ -85,14 +80,15 @@ func withBodies(entries []apikey.LogEntry, request, response string) []apikey.Lo
 	return entries
 }
 
-func reversed(entries []apikey.LogEntry) []apikey.LogEntry {
+// Reversed returns the entries as a log hands them out, the newest first.
+func Reversed(entries []apikey.LogEntry) []apikey.LogEntry {
 	entries = slices.Clone(entries)
 	slices.Reverse(entries)
 	return entries
 }
 
-// readAll returns the entries of all pages.
-func readAll(t testing.TB, log apikey.LogStore, q apikey.LogQuery) []apikey.LogEntry {
+// ReadAll returns the entries of all pages.
+func ReadAll(t testing.TB, log apikey.LogStore, q apikey.LogQuery) []apikey.LogEntry {
 	t.Helper()
 	q.Limit = 10_000
 	var all []apikey.LogEntry
@@ -107,8 +103,8 @@ func readAll(t testing.TB, log apikey.LogStore, q apikey.LogQuery) []apikey.LogE
 	}
 }
 
-// requireConsistent checks what the tables say of each other.
-func requireConsistent(t testing.TB, db *sql.DB) {
+// RequireConsistent checks what the tables say of each other.
+func (d *Database) RequireConsistent(t testing.TB, db *sql.DB) {
 	t.Helper()
 	for what, query := range map[string]string{
 		"the total is off":            `SELECT bytes - (SELECT COALESCE(SUM(bytes), 0) FROM apikey_log) FROM apikey_log_size`,
@@ -117,14 +113,6 @@ func requireConsistent(t testing.TB, db *sql.DB) {
 		"series that are there twice": `SELECT COUNT(*) - (SELECT COUNT(*) FROM (SELECT DISTINCT outcome, reason, status, method, route, permission, action FROM apikey_log_series) d) FROM apikey_log_series`,
 		"gaps in the IDs of series":   `SELECT COALESCE(MAX(id), 0) - COUNT(*) FROM apikey_log_series`,
 	} {
-		require.Zero(t, count(t, db, query), what)
+		require.Zero(t, Count(t, db, query), what)
 	}
-}
-
-func newLog(t testing.TB, db *sql.DB, opts *sqlstore.LogOptions) *sqlstore.Log {
-	t.Helper()
-	log, err := NewLog(t.Context(), db, opts)
-	require.NoError(t, err)
-	closeAfter(t, log)
-	return log
 }
