@@ -16,7 +16,7 @@ import (
 // Nothing that a log does looks at all rows, or sorts them.
 func TestLogStatementsUseIndexes(t *testing.T) {
 	dsn := newDatabase(t)
-	db, watched := spyOn(t, dsn)
+	db, watched := database.SpyOn(t, dsn)
 	log := database.LogOver(t, db, &sqlstore.LogOptions{MaxBytes: 10_000_000})
 	entries := sqltest.WithBodies(sqltest.NewEntries(0, 5000), "a request", "a response")
 	for i := range entries {

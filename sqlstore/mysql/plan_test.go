@@ -18,7 +18,7 @@ import (
 
 func TestStatementsUseIndexes(t *testing.T) {
 	dsn := newDatabase(t)
-	db, watched := spyOn(t, dsn)
+	db, watched := database.SpyOn(t, dsn)
 	store := database.StoreOver(t, db, nil)
 	key := storetest.NewKey("k")
 	use := apikey.Use{KeyID: "k", At: time.Now(), From: apikey.DigestOf("k"), To: apikey.DigestOf("moved")}
@@ -48,17 +48,6 @@ func TestStatementsUseIndexes(t *testing.T) {
 		}
 	}
 	assert.Greater(t, explained, 8)
-}
-
-// spyOn returns a handle, and who notes what it prepares.
-func spyOn(t testing.TB, dsn string) (*sql.DB, *sqltest.Spy) {
-	t.Helper()
-	connector, err := database.Connector(dsn)
-	require.NoError(t, err)
-	watched := &sqltest.Spy{Connector: connector}
-	db := sql.OpenDB(watched)
-	storetest.CloseAfter(t, db)
-	return db, watched
 }
 
 // explain returns how a statement accesses each of the store's tables.

@@ -49,7 +49,7 @@ var creating sync.Mutex
 func create(path string) error {
 	creating.Lock()
 	defer creating.Unlock()
-	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // the path is the host's
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, fs.ErrExist) {
 		return checkRegular(path)
 	}
@@ -63,7 +63,7 @@ func create(path string) error {
 }
 
 func checkRegular(path string) error {
-	info, err := os.Stat(path) //nolint:gosec // the path is the host's
+	info, err := os.Stat(path)
 	if err != nil {
 		return fmt.Errorf("sqlite: %w", err)
 	}

@@ -1,30 +1,22 @@
 package sqlite
 
 import (
-	"database/sql"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"modernc.org/sqlite"
 
 	"github.com/seed-be062aaa/apikey"
 	"github.com/seed-be062aaa/apikey/sqlstore"
+	"github.com/seed-be062aaa/apikey/sqlstore/internal/sqltest"
 )
 
 // Nothing that a log does looks at all rows, or sorts them.
 func TestLogStatementsUseIndexes(t *testing.T) {
-	connector, err := sqlite.NewConnector(filepath.Join(t.TempDir(), "log.db") + "?_pragma=journal_mode(WAL)&_pragma=busy_timeout(30000)")
-	require.NoError(t, err)
-	watched := &spy{Connector: connector}
-	db := sql.OpenDB(watched)
-	closeAfter(t, db)
-	log, err := NewLog(t.Context(), db, &sqlstore.LogOptions{MaxBytes: 1000})
-	require.NoError(t, err)
-	closeAfter(t, log)
-	entries := withBodies(newEntries(0, 50), "a request", "a response")
+	db, watched := database.SpyOn(t, database.Make(t))
+	log := database.LogOver(t, db, &sqlstore.LogOptions{MaxBytes: 1000})
+	entries := sqltest.WithBodies(sqltest.NewEntries(0, 50), "a request", "a response")
 	for i := range entries {
 		entries[i].Status = 200 + i%2
 	}
@@ -32,8 +24,14 @@ func TestLogStatementsUseIndexes(t *testing.T) {
 		require.NoError(t, log.WriteLog(t.Context(), entries))
 	}
 	for _, q := range []apikey.LogQuery{
-		{}, {ID: entries[3].ID, Bodies: true}, {KeyID: entries[3].KeyID}, {Status: 201}, {Path: "/api", From: recently},
-		{KeyID: entries[3].KeyID, Status: 201, Path: entries[3].Path}, {Method: "PURGE"}, {Path: "/api/infrastructure/servers/nowhere"},
+		{},
+		{ID: entries[3].ID, Bodies: true},
+		{KeyID: entries[3].KeyID},
+		{Status: 201},
+		{Path: "/api", From: sqltest.Recently},
+		{KeyID: entries[3].KeyID, Status: 201, Path: entries[3].Path},
+		{Method: "PURGE"},
+		{Path: "/api/infrastructure/servers/nowhere"},
 	} {
 		q.Limit = 10
 		_, _, err := log.ReadLog(t.Context(), q)
@@ -42,7 +40,7 @@ func TestLogStatementsUseIndexes(t *testing.T) {
 	require.NoError(t, log.Trim(t.Context()))
 
 	plans := map[string]string{}
-	for _, statement := range watched.statements {
+	for _, statement := range watched.Statements {
 		if !strings.Contains(statement, "apikey_log") || strings.Contains(statement, "CREATE") || strings.Contains(statement, "schema") {
 			continue
 		}

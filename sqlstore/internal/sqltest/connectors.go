@@ -2,10 +2,16 @@ package sqltest
 
 import (
 	"context"
+	"database/sql"
 	"database/sql/driver"
 	"errors"
 	"sync"
 	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-be062aaa/apikey/internal/storetest"
 )
 
 // A Spy notes the statements that a handle prepares.
@@ -13,6 +19,17 @@ type Spy struct {
 	driver.Connector
 	mu         sync.Mutex
 	Statements []string
+}
+
+// SpyOn returns a handle, and who notes what it prepares.
+func (d *Database) SpyOn(t testing.TB, dsn string) (*sql.DB, *Spy) {
+	t.Helper()
+	connector, err := d.Connector(dsn)
+	require.NoError(t, err)
+	spy := &Spy{Connector: connector}
+	db := sql.OpenDB(spy)
+	storetest.CloseAfter(t, db)
+	return db, spy
 }
 
 // Connect implements [driver.Connector].

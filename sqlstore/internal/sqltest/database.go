@@ -64,12 +64,12 @@ func Must(d sqlstore.Dialect, err error) sqlstore.Dialect {
 	return d
 }
 
-// A Store is that of a database's package.
+// A Store is that of a database's package. One that Open opened is an
+// [apikey.LogStore] too, and on a server an [apikey.ChangeFeed].
 type Store interface {
 	apikey.ManagedStore
 	apikey.UseRecorder
 	apikey.MarkerStore
-	apikey.LogStore
 	Close() error
 }
 

@@ -53,7 +53,7 @@ func (d *Database) storeKeepsALog(t *testing.T) {
 	handler.ServeHTTP(httptest.NewRecorder(), r)
 	require.NoError(t, auth.Shutdown(t.Context()))
 
-	for name, log := range map[string]apikey.LogStore{
+	for name, log := range map[string]any{
 		"the store":            store,
 		"a store elsewhere":    d.Store(t, dsn),
 		"one of a host":        d.StoreOver(t, d.Handle(t, dsn), nil),
@@ -61,13 +61,13 @@ func (d *Database) storeKeepsALog(t *testing.T) {
 		"one of a host's, too": d.LogOver(t, d.Handle(t, dsn), nil),
 		"one that reads aside": d.StoreOver(t, d.Handle(t, dsn), &sqlstore.Options{Reads: d.Handle(t, dsn)}),
 	} {
-		got := ReadAll(t, log, apikey.LogQuery{KeyID: key.ID})
+		got := ReadAll(t, log.(apikey.LogStore), apikey.LogQuery{KeyID: key.ID})
 		require.Len(t, got, 2, name)
 		assert.Equal(t, []any{apikey.OutcomeAllowed, 404, "/jobs"}, []any{got[0].Outcome, got[0].Status, got[0].Path}, name)
 		assert.Equal(t, apikey.ActionCreate, got[1].Action, name)
 	}
 	elsewhere := d.StoreOver(t, d.Handle(t, dsn), &sqlstore.Options{Prefix: "other_"})
-	assert.Empty(t, ReadAll(t, elsewhere, apikey.LogQuery{}))
+	assert.Empty(t, ReadAll(t, elsewhere.(apikey.LogStore), apikey.LogQuery{}))
 }
 
 // What no database takes must not come back for ever.

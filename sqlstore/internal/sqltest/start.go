@@ -51,7 +51,7 @@ func (d *Database) startRole(ctx context.Context, dsn, name string) error {
 	if err != nil {
 		return err
 	}
-	if err := store.WriteLog(ctx, NewEntries(n, n+1)); err != nil {
+	if err := store.(apikey.LogStore).WriteLog(ctx, NewEntries(n, n+1)); err != nil {
 		return err
 	}
 	fmt.Println("served")
@@ -74,7 +74,7 @@ func (d *Database) manyProcessesStartAtOnce(t *testing.T) {
 		keys, err := store.List(t.Context(), apikey.Query{Limit: 100})
 		require.NoError(t, err)
 		assert.Len(t, keys, n)
-		assert.Equal(t, Reversed(NewEntries(0, n)), ReadAll(t, store, apikey.LogQuery{}))
+		assert.Equal(t, Reversed(NewEntries(0, n)), ReadAll(t, store.(apikey.LogStore), apikey.LogQuery{}))
 		for _, table := range []string{"apikey_schema", "apikey_log_schema"} {
 			assert.Equal(t, 1, Count(t, db, "SELECT COUNT(*) FROM "+table), "migrations applied")
 		}
@@ -213,7 +213,10 @@ func (d *Database) testKilledMigration(t *testing.T, file string, cut int) {
 	go func() {
 		store, err := d.Open(t.Context(), dsn)
 		if err == nil {
-			err = errors.Join(store.Create(t.Context(), storetest.NewKey("k")), store.WriteLog(t.Context(), NewEntries(0, 10)), store.Close())
+			err = errors.Join(
+				store.Create(t.Context(), storetest.NewKey("k")),
+				store.(apikey.LogStore).WriteLog(t.Context(), NewEntries(0, 10)), store.Close(),
+			)
 		}
 		opened <- err
 	}()
