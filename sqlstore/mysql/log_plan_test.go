@@ -49,7 +49,7 @@ func TestLogStatementsUseIndexes(t *testing.T) {
 		"id >= ? AND id < ?", "id >= "+id(4000)+" AND id < "+id(4100),
 		"l.id >= ? AND l.id < ?", "l.id >= "+id(4000)+" AND l.id < "+id(4100))
 	explained := map[string]bool{}
-	for _, statement := range watched.Statements {
+	for _, statement := range watched.Statements() {
 		if explained[statement] || strings.HasPrefix(statement, "INSERT") || !strings.Contains(statement, "apikey_log") ||
 			!strings.Contains(statement, "WHERE") {
 			continue

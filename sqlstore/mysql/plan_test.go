@@ -38,7 +38,7 @@ func TestStatementsUseIndexes(t *testing.T) {
 	}
 	sqltest.Execute(t, host, database.Analyze)
 	explained := 0
-	for _, statement := range watched.Statements {
+	for _, statement := range watched.Statements() {
 		if !strings.Contains(statement, "WHERE") || strings.HasPrefix(statement, "INSERT") {
 			continue
 		}

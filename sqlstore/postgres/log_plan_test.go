@@ -44,7 +44,7 @@ func TestLogStatementsUseIndexes(t *testing.T) {
 
 	db := database.Handle(t, dsn+"?enable_seqscan=off&enable_bitmapscan=off") // else they are cheaper for a few rows
 	explained := map[string]bool{}
-	for _, statement := range watched.sent {
+	for _, statement := range watched.statements() {
 		sql := statement.SQL
 		if explained[sql] || !strings.Contains(sql, "apikey_log") || !strings.Contains(sql, "WHERE") && !strings.Contains(sql, "ORDER BY") {
 			continue

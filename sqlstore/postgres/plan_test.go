@@ -4,7 +4,9 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -17,11 +19,22 @@ import (
 )
 
 // A spy notes the statements that a handle sends.
-type spy struct{ sent []pgx.TraceQueryStartData }
+type spy struct {
+	mu   sync.Mutex // a log removes entries on the side
+	sent []pgx.TraceQueryStartData
+}
 
 func (s *spy) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceQueryStartData) context.Context {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.sent = append(s.sent, data)
 	return ctx
+}
+
+func (s *spy) statements() []pgx.TraceQueryStartData {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.sent)
 }
 
 func (*spy) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
@@ -43,7 +56,7 @@ func TestStatementsUseIndexes(t *testing.T) {
 
 	db := database.Handle(t, dsn+"?enable_seqscan=off") // else it is cheaper for a few rows
 	explained := 0
-	for _, statement := range watched.sent {
+	for _, statement := range watched.statements() {
 		if !strings.Contains(statement.SQL, "WHERE") {
 			continue
 		}

@@ -40,7 +40,7 @@ func TestLogStatementsUseIndexes(t *testing.T) {
 	require.NoError(t, log.Trim(t.Context()))
 
 	plans := map[string]string{}
-	for _, statement := range watched.Statements {
+	for _, statement := range watched.Statements() {
 		if !strings.Contains(statement, "apikey_log") || strings.Contains(statement, "CREATE") || strings.Contains(statement, "schema") {
 			continue
 		}

@@ -27,7 +27,7 @@ func TestStatementsUseIndexes(t *testing.T) {
 	require.NoError(t, store.Delete(t.Context(), "k"))
 
 	lookups := 0
-	for _, statement := range watched.Statements {
+	for _, statement := range watched.Statements() {
 		if !strings.Contains(statement, "WHERE") {
 			continue
 		}

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -18,7 +19,14 @@ import (
 type Spy struct {
 	driver.Connector
 	mu         sync.Mutex
-	Statements []string
+	statements []string
+}
+
+// Statements returns those noted so far.
+func (s *Spy) Statements() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.statements)
 }
 
 // SpyOn returns a handle, and who notes what it prepares.
@@ -48,7 +56,7 @@ type spyConn struct {
 func (c spyConn) Prepare(query string) (driver.Stmt, error) {
 	c.spy.mu.Lock()
 	defer c.spy.mu.Unlock()
-	c.spy.Statements = append(c.spy.Statements, query)
+	c.spy.statements = append(c.spy.statements, query)
 	return c.Conn.Prepare(query)
 }
 

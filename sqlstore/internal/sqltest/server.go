@@ -35,8 +35,8 @@ func (d *Database) readOnlyServerIsLeft(t *testing.T) {
 // The store's transaction holds one key and waits for the other, and the host's
 // the other way round: the server ends one of them.
 func (d *Database) deadlockIsTriedAgain(t *testing.T) {
-	db := d.Handle(t, d.Make(t))
-	store := d.StoreOver(t, db, nil)
+	dsn := d.Make(t)
+	db, store := d.Handle(t, dsn), d.Store(t, dsn+d.Server.Patient)
 	for _, id := range []string{"a", "b"} {
 		require.NoError(t, store.Create(t.Context(), storetest.NewKey(id)))
 	}

@@ -198,13 +198,13 @@ func (d *Database) killedMigrationIsTakenUp(t *testing.T) {
 		statements, err := d.statementsOf(file)
 		require.NoError(t, err)
 		for cut := range len(statements) + 1 {
-			d.testKilledMigration(t, file, cut)
+			d.killMigration(t, file, cut)
 		}
 	}
 }
 
-// testKilledMigration kills a process after so many statements of a migration.
-func (d *Database) testKilledMigration(t *testing.T, file string, cut int) {
+// killMigration kills a process after so many statements of a migration.
+func (d *Database) killMigration(t *testing.T, file string, cut int) {
 	t.Helper()
 	dsn := d.Make(t)
 	p := Start(t, "migrate", dsn, fmt.Sprint(cut, " ", file))
