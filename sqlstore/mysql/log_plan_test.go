@@ -8,7 +8,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/seed-be062aaa/apikey"
 	"github.com/seed-be062aaa/apikey/sqlstore"
 	"github.com/seed-be062aaa/apikey/sqlstore/internal/sqltest"
 )
@@ -18,27 +17,7 @@ func TestLogStatementsUseIndexes(t *testing.T) {
 	dsn := newDatabase(t)
 	db, watched := database.SpyOn(t, dsn)
 	log := database.LogOver(t, db, &sqlstore.LogOptions{MaxBytes: 10_000_000})
-	entries := sqltest.WithBodies(sqltest.NewEntries(0, 5000), "a request", "a response")
-	for i := range entries {
-		entries[i].Status = 200 + i%2
-	}
-	require.NoError(t, log.WriteLog(t.Context(), entries))
-	require.NoError(t, log.WriteLog(t.Context(), entries[:10])) // whose IDs are there
-	for _, q := range []apikey.LogQuery{
-		{},
-		{ID: entries[3].ID, Bodies: true},
-		{KeyID: entries[3].KeyID},
-		{Status: 201},
-		{Path: "/api", From: sqltest.Recently},
-		{KeyID: entries[3].KeyID, Status: 201, Path: entries[3].Path},
-		{Method: "PURGE"},
-		{Path: "/api/infrastructure/servers/nowhere"},
-	} {
-		q.Limit = 10
-		_, _, err := log.ReadLog(t.Context(), q)
-		require.NoError(t, err)
-	}
-	require.NoError(t, log.Trim(t.Context()))
+	entries := sqltest.UseLog(t, log, 5000)
 	trimming := database.LogOver(t, db, &sqlstore.LogOptions{MaxBytes: 1_000_000})
 	require.NoError(t, trimming.Trim(t.Context()))
 

@@ -2,34 +2,20 @@ package mysql
 
 import (
 	"database/sql"
-	"errors"
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/seed-be062aaa/apikey"
-	"github.com/seed-be062aaa/apikey/internal/storetest"
 	"github.com/seed-be062aaa/apikey/sqlstore/internal/sqltest"
 )
 
 func TestStatementsUseIndexes(t *testing.T) {
 	dsn := newDatabase(t)
 	db, watched := database.SpyOn(t, dsn)
-	store := database.StoreOver(t, db, nil)
-	key := storetest.NewKey("k")
-	use := apikey.Use{KeyID: "k", At: time.Now(), From: apikey.DigestOf("k"), To: apikey.DigestOf("moved")}
-	require.NoError(t, store.Create(t.Context(), key))
-	require.NoError(t, store.Update(t.Context(), key))
-	require.NoError(t, store.RecordUses(t.Context(), []apikey.Use{use}))
-	_, lookupErr := store.Lookup(t.Context(), use.To)
-	_, getErr := store.Get(t.Context(), "k")
-	_, listErr := store.List(t.Context(), apikey.Query{After: "z", Limit: 10})
-	require.NoError(t, errors.Join(lookupErr, getErr, listErr))
-	require.NoError(t, store.Delete(t.Context(), "k"))
+	sqltest.UseStore(t, database.StoreOver(t, db, nil))
 
 	host := database.Handle(t, dsn)
 	for i := range 200 { // for in tables that are small enough, reading all is the plan

@@ -3,19 +3,16 @@ package postgres
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/seed-be062aaa/apikey"
-	"github.com/seed-be062aaa/apikey/internal/storetest"
+	"github.com/seed-be062aaa/apikey/sqlstore/internal/sqltest"
 )
 
 // A spy notes the statements that a handle sends.
@@ -42,19 +39,10 @@ func (*spy) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
 func TestStatementsUseIndexes(t *testing.T) {
 	dsn := newDatabase(t)
 	watched := &spy{}
-	store := database.StoreOver(t, configured(t, dsn, func(config *pgx.ConnConfig) { config.Tracer = watched }), nil)
-	key := storetest.NewKey("k")
-	use := apikey.Use{KeyID: "k", At: time.Now(), From: apikey.DigestOf("k"), To: apikey.DigestOf("moved")}
-	require.NoError(t, store.Create(t.Context(), key))
-	require.NoError(t, store.Update(t.Context(), key))
-	require.NoError(t, store.RecordUses(t.Context(), []apikey.Use{use}))
-	_, lookupErr := store.Lookup(t.Context(), use.To)
-	_, getErr := store.Get(t.Context(), "k")
-	_, listErr := store.List(t.Context(), apikey.Query{After: "z", Limit: 10})
-	require.NoError(t, errors.Join(lookupErr, getErr, listErr))
-	require.NoError(t, store.Delete(t.Context(), "k"))
+	db := configured(t, dsn, func(config *pgx.ConnConfig) { config.Tracer = watched })
+	sqltest.UseStore(t, database.StoreOver(t, db, nil))
 
-	db := database.Handle(t, dsn+"?enable_seqscan=off") // else it is cheaper for a few rows
+	db = database.Handle(t, dsn+"?enable_seqscan=off") // else it is cheaper for a few rows
 	explained := 0
 	for _, statement := range watched.statements() {
 		if !strings.Contains(statement.SQL, "WHERE") {

@@ -5,9 +5,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
 
-	"github.com/seed-be062aaa/apikey"
 	"github.com/seed-be062aaa/apikey/sqlstore"
 	"github.com/seed-be062aaa/apikey/sqlstore/internal/sqltest"
 )
@@ -16,28 +14,7 @@ import (
 func TestLogStatementsUseIndexes(t *testing.T) {
 	db, watched := database.SpyOn(t, database.Make(t))
 	log := database.LogOver(t, db, &sqlstore.LogOptions{MaxBytes: 1000})
-	entries := sqltest.WithBodies(sqltest.NewEntries(0, 50), "a request", "a response")
-	for i := range entries {
-		entries[i].Status = 200 + i%2
-	}
-	for range 2 { // the second time, the IDs are there
-		require.NoError(t, log.WriteLog(t.Context(), entries))
-	}
-	for _, q := range []apikey.LogQuery{
-		{},
-		{ID: entries[3].ID, Bodies: true},
-		{KeyID: entries[3].KeyID},
-		{Status: 201},
-		{Path: "/api", From: sqltest.Recently},
-		{KeyID: entries[3].KeyID, Status: 201, Path: entries[3].Path},
-		{Method: "PURGE"},
-		{Path: "/api/infrastructure/servers/nowhere"},
-	} {
-		q.Limit = 10
-		_, _, err := log.ReadLog(t.Context(), q)
-		require.NoError(t, err)
-	}
-	require.NoError(t, log.Trim(t.Context()))
+	sqltest.UseLog(t, log, 50)
 
 	plans := map[string]string{}
 	for _, statement := range watched.Statements() {

@@ -4,27 +4,16 @@ import (
 	"database/sql"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/seed-be062aaa/apikey"
-	"github.com/seed-be062aaa/apikey/internal/storetest"
+	"github.com/seed-be062aaa/apikey/sqlstore/internal/sqltest"
 )
 
 func TestStatementsUseIndexes(t *testing.T) {
 	db, watched := database.SpyOn(t, database.Make(t))
-	store := database.StoreOver(t, db, nil)
-	use := apikey.Use{KeyID: "k", At: time.Now(), From: apikey.DigestOf("k"), To: apikey.DigestOf("moved")}
-	_, getErr := store.Get(t.Context(), "k")
-	_, listErr := store.List(t.Context(), apikey.Query{After: "z", Limit: 10})
-	require.ErrorIs(t, getErr, apikey.ErrNotFound)
-	require.NoError(t, listErr)
-	require.NoError(t, store.Create(t.Context(), storetest.NewKey("k")))
-	require.NoError(t, store.Update(t.Context(), storetest.NewKey("k")))
-	require.NoError(t, store.RecordUses(t.Context(), []apikey.Use{use}))
-	require.NoError(t, store.Delete(t.Context(), "k"))
+	sqltest.UseStore(t, database.StoreOver(t, db, nil))
 
 	lookups := 0
 	for _, statement := range watched.Statements() {
