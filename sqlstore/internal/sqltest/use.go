@@ -51,5 +51,6 @@ func UseLog(t *testing.T, log Log, n int) []apikey.LogEntry {
 		require.NoError(t, err)
 	}
 	require.NoError(t, log.Trim(t.Context()))
+	require.NoError(t, log.Close()) // or it may send more
 	return entries
 }
