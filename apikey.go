@@ -62,7 +62,8 @@ type Key struct {
 	ExpiresAt time.Time `json:"expiresAt,omitzero"`
 	// RevokedAt is when the key was refused for good.
 	RevokedAt time.Time `json:"revokedAt,omitzero"`
-	// LastUsedAt may lag behind by the 30 seconds between two batches.
+	// LastUsedAt may lag behind by the 30 seconds between two batches, and is never
+	// more than 5 seconds ahead of the clock of the server that it is read on.
 	LastUsedAt time.Time `json:"lastUsedAt,omitzero"`
 	// Version grows by one with each change, save those of LastUsedAt.
 	Version int64 `json:"version"`
@@ -131,6 +132,7 @@ func (k *Key) Clone() *Key {
 // digests, but might print them.
 func (k *Key) withoutDigests() *Key {
 	c := k.Clone()
+	c.LastUsedAt = notAhead(c.LastUsedAt, time.Now())
 	for i := range c.Credentials {
 		c.Credentials[i].Digest = Digest{}
 	}
@@ -151,16 +153,22 @@ func (k *Key) credential(d Digest) *Credential {
 	return nil
 }
 
-// foundBy returns the credential of a key that was found by the digest d, so that a
-// single one need not be compared again.
-func (k *Key) foundBy(d Digest) *Credential {
-	if len(k.Credentials) == 1 {
-		return &k.Credentials[0]
-	}
-	return k.credential(d)
+// reached reports whether the moment t, if it is one, has come by the wall clock.
+// A store may keep times as time.Now has made them; compared by the monotonic
+// clock, such a one would not notice that the wall clock was set right.
+func reached(t, now time.Time) bool {
+	return !t.IsZero() && !now.Round(0).Before(t)
 }
 
-// reached reports whether the moment t, if it is one, has come.
-func reached(t, now time.Time) bool {
-	return !t.IsZero() && !now.Before(t)
+// maxAhead is how far ahead of the clock here a last use may seem to be. Clocks
+// that are kept in step differ by less.
+const maxAhead = 5 * time.Second
+
+// notAhead returns the time of a use, or the latest that it can be taken for: the
+// clock that said when it was may have been fast.
+func notAhead(at, now time.Time) time.Time {
+	if latest := storable(now.Add(maxAhead)); at.After(latest) {
+		return latest
+	}
+	return at
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 )
 
@@ -24,6 +25,7 @@ func (a *Authority) Authenticate(ctx context.Context, text string) (*Key, error)
 	}
 	key = key.Clone()
 	key.Credentials = nil
+	key.LastUsedAt = notAhead(key.LastUsedAt, time.Now())
 	return key, nil
 }
 
@@ -51,7 +53,7 @@ func (c *core) authenticate(ctx context.Context, text string, now time.Time) (*K
 		case i > 0:
 			digest = c.digesters[i].digest(text)
 		}
-		key, asked, err := c.find(ctx, digest, now, since)
+		found, asked, err := c.find(ctx, digest, now, since)
 		switch {
 		case errors.Is(err, ErrNotFound):
 			before = asked
@@ -59,11 +61,11 @@ func (c *core) authenticate(ctx context.Context, text string, now time.Time) (*K
 		case err != nil:
 			return nil, &failure{reason: ErrStoreFailed, cause: err}
 		}
-		if f := refusalOf(key, key.foundBy(digest), now); f != nil {
+		if f := found.refusal(now); f != nil {
 			return nil, f
 		}
-		c.uses.note(key.ID, now, &digest, &newest)
-		return key, nil
+		c.uses.note(found, now, &digest, &newest)
+		return found.key, nil
 	}
 	return nil, failUnknownKey
 }
@@ -78,17 +80,39 @@ func (c *core) tries() int {
 	return len(c.digesters) + 1
 }
 
-// refusalOf says why the key, found by that credential, opens nothing now.
-func refusalOf(key *Key, credential *Credential, now time.Time) *failure {
-	switch {
-	case !key.RevokedAt.IsZero():
-		return failKeyRevoked
-	case key.Disabled:
-		return failKeyDisabled
-	case reached(key.ExpiresAt, now), reached(credential.ExpiresAt, now):
-		return failKeyExpired
+// A heldKey is one that was found by a digest, beside all that most requests have to
+// know of whether it opens: to read it from the key and its credentials would touch
+// as many lines of memory again.
+type heldKey struct {
+	key   *Key
+	until int64 // it opens before this moment, in nanoseconds since 1970
+	used  useMark
+}
+
+// hold holds the key, which has a credential with that digest.
+func (h *heldKey) hold(key *Key, digest *Digest) {
+	h.key, h.until = key, math.MaxInt64
+	if !key.RevokedAt.IsZero() || key.Disabled {
+		h.until = math.MinInt64
 	}
-	return nil
+	for _, end := range []time.Time{key.ExpiresAt, key.credential(*digest).ExpiresAt} {
+		if !end.IsZero() && end.Before(time.Unix(0, math.MaxInt64)) {
+			h.until = min(h.until, max(0, end.UnixNano()))
+		}
+	}
+}
+
+// refusal says why the key opens nothing now.
+func (h *heldKey) refusal(now time.Time) *failure {
+	switch {
+	case now.UnixNano() < h.until:
+		return nil
+	case !h.key.RevokedAt.IsZero():
+		return failKeyRevoked
+	case h.key.Disabled:
+		return failKeyDisabled
+	}
+	return failKeyExpired
 }
 
 var (
@@ -104,22 +128,27 @@ var (
 // store was asked, which is not before since.
 func (c *core) find(
 	ctx context.Context, digest Digest, now time.Time, since time.Duration,
-) (key *Key, asked time.Duration, err error) {
+) (found *heldKey, asked time.Duration, err error) {
 	switch {
 	case c.memory != nil:
-		if key = c.memory.find(digest); key == nil {
+		if found = c.memory.find(&digest); found == nil {
 			err = ErrNotFound
 		}
-		return key, 0, err
+		return found, 0, err
 	case c.cache != nil:
 		e, err := c.cache.find(ctx, &digest, now, since)
 		if e == nil {
 			return nil, 0, err
 		}
-		return e.key, e.at, err
+		return &e.heldKey, e.at, err
 	}
-	key, err = c.load(ctx, digest)
-	return key, 0, err
+	key, err := c.load(ctx, digest)
+	if err != nil {
+		return nil, 0, err
+	}
+	found = &heldKey{}
+	found.hold(key, &digest)
+	return found, 0, nil
 }
 
 // load asks the store, and tells the operator where it fails.

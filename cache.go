@@ -161,7 +161,8 @@ func (c *cache) fill(digest Digest) (*cacheEntry, error) {
 	}
 	c.failing.Store(false)
 	if err == nil {
-		e.key, e.latest = key, c.changes.place(key.ID)
+		e.hold(key, &digest)
+		e.latest = c.changes.place(key.ID)
 		c.known.put(e, &c.changes)
 		return e, nil
 	}

@@ -677,7 +677,7 @@ func TestCrowdedSets(t *testing.T) {
 	table, changes := newCacheTable(1000), &changeClock{}
 	var all []*cacheEntry
 	for i := range 3000 {
-		e := &cacheEntry{at: time.Duration(i), latest: &atomic.Uint64{}, key: &Key{}}
+		e := &cacheEntry{at: time.Duration(i), latest: &atomic.Uint64{}, heldKey: heldKey{key: &Key{}}}
 		e.digest[0], e.digest[8] = byte(i%4), byte(i%3*127) // 0, 127 and 254
 		e.digest[30], e.digest[31] = byte(i>>8), byte(i)
 		table.put(e, changes)

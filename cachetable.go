@@ -9,13 +9,14 @@ import (
 	"time"
 )
 
-// A cacheEntry is what a store said of a digest. It is never changed.
+// A cacheEntry is what a store said of a digest. It is never changed, but for the mark
+// of its use.
 type cacheEntry struct {
-	digest Digest
-	key    *Key           // nil: there is none
-	at     time.Duration  // when the store was asked
-	seq    uint64         // the change clock then
-	latest *atomic.Uint64 // when the key last changed, in the change clock
+	digest  Digest
+	heldKey                // its key is nil where there is none
+	at      time.Duration  // when the store was asked
+	seq     uint64         // the change clock then
+	latest  *atomic.Uint64 // when the key last changed, in the change clock
 }
 
 const cacheWays = 7

@@ -88,6 +88,24 @@ func echo(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(body)
 }
 
+// An inner guard refuses a request whose body the handlers outside have read, and in
+// part answered.
+func TestARequestThatIsRefusedAfterAllLeavesNoBodies(t *testing.T) {
+	log := newLogged(t, apikey.Options{})
+	log.withLevel(t, apikey.LogBoth, loggingKey)
+	inner := log.Require(apikey.Native)(http.NotFoundHandler())
+	s := serveLogged(t, log, log.RequireKey()(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.Header().Set("Content-Type", "text/plain")
+		_, _ = io.WriteString(w, "an answer\n")
+		inner.ServeHTTP(w, r)
+	})), 1)
+	_, _, e := s.ask(t, newRequest(t, "POST", s.url, "asked", "X-ApiKey", loggingKey, "Content-Type", "text/plain"))
+	assert.Equal(t, string(apikey.ErrForbidden), e.Reason)
+	assert.Equal(t, apikey.LogBody{}, e.Request)
+	assert.Equal(t, apikey.LogBody{}, e.Response)
+}
+
 func TestTheKeysLevelDecidesWhichBodiesAreKept(t *testing.T) {
 	rows := []struct {
 		level             apikey.Logging

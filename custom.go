@@ -55,19 +55,22 @@ func isKeyText(text string) bool {
 
 // isPlain reports whether text is all of visible ASCII.
 func isPlain(text string) bool {
-	const low, high = 0x0101010101010101, 0x8080808080808080
 	b, unusual := asBytes(text), uint64(0)
 	for ; len(b) >= 8; b = b[8:] {
-		// Eight bytes at a time: adding carries into the high bit of a byte that
-		// is 0x7f, subtracting borrows from it for one below '!'.
-		w := binary.LittleEndian.Uint64(b)
-		unusual |= w | (w + low) | (w - low*'!')
+		unusual |= unlikeASCII(binary.LittleEndian.Uint64(b), '!')
 	}
 	for _, c := range b {
-		w := uint64(c)
-		unusual |= w | (w + 1) | (w - '!')
+		unusual |= unlikeASCII(uint64(c)*0x0101010101010101, '!')
 	}
-	return unusual&high == 0
+	return unusual == 0
+}
+
+// unlikeASCII returns bits where one of eight bytes is below the first or above '~':
+// adding one carries into the high bit of a byte that is 0x7f, subtracting borrows
+// from it for one below the first.
+func unlikeASCII(bytes, first uint64) uint64 {
+	const each, high = 0x0101010101010101, 0x8080808080808080
+	return (bytes | (bytes + each) | (bytes - each*first)) & high
 }
 
 // asBytes returns text's bytes, which must not be changed. The alternative is a

@@ -2,8 +2,28 @@ package apikey
 
 import (
 	"fmt"
+	"sync"
 	"time"
 )
+
+// A logBlock holds the entries of one batch while they wait. Blocks are used again, so
+// that a queue which grows and shrinks with each write neither copies nor leaves
+// garbage.
+type logBlock struct {
+	records [logBatch]record
+	n       int
+}
+
+var logBlocks = sync.Pool{New: func() any { return new(logBlock) }}
+
+func newLogBlock() *logBlock { return logBlocks.Get().(*logBlock) }
+
+// free gives the block back. The texts of keys in it go as soon as they can.
+func (b *logBlock) free() {
+	clear(b.records[:b.n])
+	b.n = 0
+	logBlocks.Put(b)
+}
 
 // A logBatchState is what the sink has still to acknowledge. Its slices are used
 // again and again.

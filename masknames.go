@@ -118,10 +118,8 @@ func (h *hunt) findNamed(text string) {
 			property = append(property, s.name)
 		}
 	}
-	for at := 0; at < len(text); at++ {
-		if text[at] != ':' && text[at] != '=' {
-			continue
-		}
+	signs := signFinder{text: text, colon: -1, equals: -1}
+	for at := signs.next(0); at < len(text); at = signs.next(at + 1) {
 		name, quoted := nameBefore(text, at)
 		switch {
 		case name == "":
@@ -132,6 +130,28 @@ func (h *hunt) findNamed(text string) {
 			at = h.plainValue(text, at) - 1
 		}
 	}
+}
+
+// A signFinder finds colons and equals signs, of which most texts have few.
+type signFinder struct {
+	text          string
+	colon, equals int // the last ones found
+}
+
+// next returns the place of the next sign from a place on, or the end of the text.
+func (f *signFinder) next(from int) int {
+	f.colon, f.equals = f.after(f.colon, from, ':'), f.after(f.equals, from, '=')
+	return min(f.colon, f.equals)
+}
+
+func (f *signFinder) after(last, from int, sign byte) int {
+	if last >= from || from > len(f.text) {
+		return last
+	}
+	if n := strings.IndexByte(f.text[from:], sign); n >= 0 {
+		return from + n
+	}
+	return len(f.text)
 }
 
 // nameBefore returns the name that ends before the sign at a place, and whether it

@@ -1,6 +1,7 @@
 package apikey
 
 import (
+	"encoding/binary"
 	"fmt"
 	"strings"
 	"unicode"
@@ -12,7 +13,7 @@ import (
 // \u202e. A body keeps its line feeds and tabs. No more than limit bytes of the
 // text are looked at, a span across the limit as a whole, and no more returned.
 func withoutSpans(text string, spans []span, limit int, body bool) string {
-	if len(spans) == 0 && len(text) <= limit && isInert(text, body) {
+	if len(spans) == 0 && len(text) <= limit && inertLen(text, body) == len(text) {
 		return text
 	}
 	w := inertWriter{limit: limit, body: body}
@@ -59,11 +60,7 @@ func (w *inertWriter) mask(quote bool) {
 
 func (w *inertWriter) text(text string) {
 	plain := 0 // from here on nothing is written yet
-	for i := 0; i < len(text); {
-		if c := text[i]; c >= ' ' && c < 0x7f || w.body && (c == '\n' || c == '\t') {
-			i++
-			continue
-		}
+	for i := inertLen(text, w.body); i < len(text); i += inertLen(text[i:], w.body) {
 		r, size := utf8.DecodeRuneInString(text[i:])
 		if spelt := spell(r, size, text[i]); spelt != "" {
 			w.plain(text[plain:i])
@@ -115,12 +112,18 @@ func spell(r rune, size int, first byte) string {
 	return ""
 }
 
-// isInert reports whether a text may stay as it is.
-func isInert(text string, body bool) bool {
-	for i := range len(text) {
-		if c := text[i]; (c < ' ' || c >= 0x7f) && (!body || c != '\n' && c != '\t') {
-			return false
+// inertLen returns how much of the text's beginning is ASCII that may stay as it is.
+func inertLen(text string, body bool) int {
+	b, i := asBytes(text), 0
+	for i < len(b) {
+		for i+8 <= len(b) && unlikeASCII(binary.LittleEndian.Uint64(b[i:]), ' ') == 0 {
+			i += 8
+		}
+		for end := min(i+8, len(b)); i < end; i++ {
+			if c := b[i]; (c < ' ' || c >= 0x7f) && (!body || c != '\n' && c != '\t') {
+				return i
+			}
 		}
 	}
-	return true
+	return i
 }

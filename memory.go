@@ -44,16 +44,16 @@ func (s *MemoryStore) Lookup(ctx context.Context, digest Digest) (*Key, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	key := s.find(digest)
-	if key == nil {
+	found := s.find(&digest)
+	if found == nil {
 		return nil, ErrNotFound
 	}
-	return key.Clone(), nil
+	return found.key.Clone(), nil
 }
 
-// find returns the store's own copy, which the caller must not change.
-func (s *MemoryStore) find(digest Digest) *Key {
-	return s.table.Load().find(&digest)
+// find returns the store's own copy, which the caller must not change, or nil.
+func (s *MemoryStore) find(digest *Digest) *heldKey {
+	return s.table.Load().find(digest)
 }
 
 // Create implements [ManagedStore].
@@ -181,7 +181,7 @@ func (s *MemoryStore) RecordUses(ctx context.Context, uses []Use) error {
 		if use.At.After(next.LastUsedAt) {
 			next.LastUsedAt = use.At
 		}
-		if c := next.credential(use.From); c != nil && use.To != (Digest{}) && s.find(use.To) == nil {
+		if c := next.credential(use.From); c != nil && use.To != (Digest{}) && s.find(&use.To) == nil {
 			c.Digest = use.To
 		}
 		s.put(stored, next)
@@ -211,7 +211,7 @@ func (s *MemoryStore) SwapMarker(_ context.Context, old, next []byte) error {
 // caller holds mu.
 func (s *MemoryStore) inUse(key *Key) bool {
 	for i, c := range key.Credentials {
-		if other := s.find(c.Digest); other != nil && other.ID != key.ID {
+		if other := s.find(&c.Digest); other != nil && other.key.ID != key.ID {
 			return true
 		}
 		if slices.ContainsFunc(key.Credentials[:i], func(o Credential) bool { return o.Digest == c.Digest }) {
@@ -245,18 +245,21 @@ func (s *MemoryStore) put(stored, next *Key) {
 
 // A digestTable is an open-addressed hash table that is read without a lock
 // while one writer changes it. Digests are evenly spread already, so their first
-// bytes are the hash. A slot that was once taken stays so for its digest, its
-// key nil when removed, and vanishes when the table grows; hence a reader that
-// meets an empty slot knows that the digest is not there.
+// bytes are the hash. A slot that was once taken stays so for its digest, without a
+// key when that is removed, and vanishes when the table grows; hence a reader that
+// meets an empty slot knows that the digest is not there. Who still reads a table
+// that has grown began before whatever changed since.
 type digestTable struct {
 	slots []atomic.Pointer[digestSlot] // a power of two of them
 	taken int                          // the writer's
 	live  int                          // the writer's
 }
 
+// A digestSlot is replaced and never changed, but for the mark of its key's use. Its
+// key is nil where it was removed.
 type digestSlot struct {
 	digest Digest
-	key    atomic.Pointer[Key]
+	heldKey
 }
 
 // newDigestTable returns a table in which live entries can double before it has
@@ -281,9 +284,9 @@ func (t *digestTable) slot(d *Digest) (*atomic.Pointer[digestSlot], *digestSlot)
 	}
 }
 
-func (t *digestTable) find(d *Digest) *Key {
-	if _, s := t.slot(d); s != nil {
-		return s.key.Load()
+func (t *digestTable) find(d *Digest) *heldKey {
+	if _, s := t.slot(d); s != nil && s.key != nil {
+		return &s.heldKey
 	}
 	return nil
 }
@@ -293,30 +296,31 @@ func (t *digestTable) set(d Digest, key *Key) *digestTable {
 	if 4*(t.taken+1) > 3*len(t.slots) {
 		t = t.grown()
 	}
-	at, s := t.slot(&d)
-	if s == nil {
-		s = &digestSlot{digest: d}
+	at, before := t.slot(&d)
+	if before == nil {
 		t.taken++
 	}
-	if s.key.Swap(key) == nil {
+	if before == nil || before.key == nil {
 		t.live++
 	}
-	at.Store(s)
+	next := &digestSlot{digest: d}
+	next.hold(key, &d)
+	at.Store(next)
 	return t
 }
 
 func (t *digestTable) remove(d *Digest) {
-	if _, s := t.slot(d); s != nil && s.key.Swap(nil) != nil {
+	if at, before := t.slot(d); before != nil && before.key != nil {
+		at.Store(&digestSlot{digest: *d})
 		t.live--
 	}
 }
 
-// grown returns a larger table without the removed digests. Slots move as they
-// are, so a reader of the old table sees no stale key.
+// grown returns a larger table without the removed digests.
 func (t *digestTable) grown() *digestTable {
 	next := newDigestTable(t.live)
 	for i := range t.slots {
-		if s := t.slots[i].Load(); s != nil && s.key.Load() != nil {
+		if s := t.slots[i].Load(); s != nil && s.key != nil {
 			at, _ := next.slot(&s.digest)
 			at.Store(s)
 			next.taken++

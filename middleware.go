@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"time"
 )
 
 // Require returns middleware that serves only requests whose key holds all of
@@ -86,7 +87,9 @@ func (a *Authority) Record() func(http.Handler) http.Handler {
 			}
 			v := newVisit(a.core, r)
 			defer v.end()
-			v.next = r.WithContext(v.identify(identity{Context: r.Context(), core: a.core, visit: v}))
+			id := v.newIdentity()
+			*id = identity{Context: r.Context(), core: a.core, visit: v}
+			v.next = r.WithContext(id)
 			next.ServeHTTP(v.wrap(w), v.next)
 			v.returned = true
 		})
@@ -231,7 +234,8 @@ func (a *Authority) judgeRequest(
 	if a.follows.Load() {
 		outer = context.WithValue(outer, presentedKey{a.core}, NewSecret(found.text))
 	}
-	ctx := v.identify(identity{outer, a.core, key, found.via, v})
+	ctx := v.newIdentity()
+	*ctx = identity{outer, a.core, key, found.via, v}
 	if a.opts.KeepCredential {
 		return found.body.request(r).WithContext(ctx), nil
 	}
@@ -326,5 +330,6 @@ func FromContext(ctx context.Context) (key Key, ok bool) {
 	}
 	key = *id.key
 	key.Credentials = nil
+	key.LastUsedAt = notAhead(key.LastUsedAt, time.Now())
 	return *key.Clone(), true
 }

@@ -113,3 +113,22 @@ func TestAnInnerAuthoritysKeyIsInNoEntry(t *testing.T) {
 		assert.Equal(t, "/[redacted]", e.Path)
 	}
 }
+
+// A body is logged without what stands where keys do, though the key came by another
+// way and nobody has looked there, and its type without the key.
+func TestPlacesOfKeysAreMaskedInBodies(t *testing.T) {
+	const key = "a-key-in-a-type"
+	log := newLogged(t, apikey.Options{Sources: []apikey.Source{apikey.FromHeader("X-ApiKey"), apikey.FromJSON("mine")}})
+	log.withLevel(t, apikey.LogBoth, key)
+	view := log.With(apikey.Overrides{Sources: []apikey.Source{apikey.FromHeader("X-ApiKey"), apikey.FromJSON("ours")}})
+	for i, contentType := range []string{jsonT, "text/" + key} {
+		r := httptest.NewRequest("POST", "/", strings.NewReader(`{"mine":"one","ours":"two"}`))
+		r.Header.Set("X-ApiKey", key)
+		r.Header.Set("Content-Type", contentType)
+		ask(view.RequireKey()(http.HandlerFunc(echo)), r)
+		e := log.requests(t, i+1)[i]
+		assert.Equal(t, `{"mine":"[redacted]","ours":"[redacted]"}`, e.Request.Text)
+		assert.Equal(t, e.Request, e.Response)
+		assert.Equal(t, []string{jsonT, "text/[redacted]"}[i], e.Request.Type)
+	}
+}

@@ -60,8 +60,8 @@ func (rec *record) keyed() bool { return rec.keyID != "" || rec.action != "" }
 // size returns what the record holds in memory. A path or query can be a part of a
 // far longer line, or a copy beside it.
 func (rec *record) size() int64 {
-	size := recordSize + int64(rec.line+len(rec.path)+len(rec.query)+len(rec.client)+len(rec.remote)+len(rec.actor)+len(rec.detail)+
-		len(rec.presented[0])+len(rec.presented[1]))
+	size := recordSize + int64(rec.line+len(rec.path)+len(rec.query)+len(rec.client)+len(rec.remote)+len(rec.actor)+
+		len(rec.detail)+len(rec.presented[0])+len(rec.presented[1]))
 	for _, text := range rec.misplaced {
 		size += int64(len(text))
 	}

@@ -25,16 +25,16 @@ type recorder struct {
 	once sync.Once     // closes stop
 
 	mu        sync.Mutex
-	pending   []record
+	pending   []*logBlock
 	shares    [2]logShare // without a key, and with one
 	lost      logGap
 	stats     LogStats
 	writeFrom time.Time // when the write under way began
 
 	// Only whoever has the turn touches these.
-	taken []record // was pending
-	next  int      // the first of taken that is in no batch yet
-	gap   logGap   // was lost
+	taken []*logBlock // was pending
+	next  int         // the first of taken that is in no batch yet
+	gap   logGap      // was lost
 	batch logBatchState
 }
 
@@ -158,15 +158,29 @@ func (r *recorder) offer(rec *record) {
 	share.entries++
 	share.bytes += size
 	rec.charged = size
-	r.pending = append(r.pending, *rec)
-	waiting, soon := len(r.pending), share.filling()
+	first, full := r.queue(rec)
+	full = full || share.filling()
 	r.mu.Unlock()
-	if waiting == 1 {
+	if first {
 		signal(r.wake)
 	}
-	if waiting == logBatch || soon {
+	if full {
 		signal(r.full)
 	}
+}
+
+// queue adds an entry to those that wait, and reports whether it is the first of them,
+// and whether it fills a block. The caller holds mu.
+func (r *recorder) queue(rec *record) (first, full bool) {
+	last := len(r.pending) - 1
+	if last < 0 || r.pending[last].n == logBatch {
+		r.pending = append(r.pending, newLogBlock())
+		last++
+	}
+	block := r.pending[last]
+	block.records[block.n] = *rec
+	block.n++
+	return last == 0 && block.n == 1, block.n == logBatch
 }
 
 func (r *recorder) closed() bool {

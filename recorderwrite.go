@@ -19,8 +19,6 @@ const (
 	// maxLogPause.
 	logPause    = 100 * time.Millisecond
 	maxLogPause = time.Second
-	// maxSpare is for how many entries room is kept that nothing fills.
-	maxSpare = 4 * logBatch
 )
 
 // run writes now and then until the recorder is closed.
@@ -82,9 +80,6 @@ func (r *recorder) drain(ctx context.Context) error {
 
 // take takes over what waits.
 func (r *recorder) take() {
-	if cap(r.taken) > maxSpare {
-		r.taken = nil
-	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	select {
@@ -97,14 +92,18 @@ func (r *recorder) take() {
 
 // fill makes the next batch of what was taken: the gap comes last.
 func (r *recorder) fill() {
-	part := r.taken[r.next:min(len(r.taken), r.next+logBatch)]
-	for i := range part {
-		r.batch.add(r.entry(&part[i]), logCost{bytes: part[i].charged, keyed: part[i].keyed()})
-		r.release(&part[i])
+	if r.next < len(r.taken) {
+		block := r.taken[r.next]
+		r.taken[r.next] = nil
+		r.next++
+		for i := range block.n {
+			rec := &block.records[i]
+			r.batch.add(r.entry(rec), logCost{bytes: rec.charged, keyed: rec.keyed()})
+			r.release(rec)
+		}
+		block.free()
 	}
-	clear(part) // the texts of keys go as soon as they can
-	r.next += len(part)
-	if r.gap.entries > 0 && r.next == len(r.taken) && len(part) < logBatch {
+	if r.gap.entries > 0 && r.next == len(r.taken) && len(r.batch.entries) < logBatch {
 		r.batch.add(gapEntry(r.gap), logCost{gap: true})
 		r.alarm.raise("the access log has lost entries", "entries", r.gap.entries)
 		r.gap = logGap{}

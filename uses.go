@@ -3,8 +3,6 @@ package apikey
 import (
 	"context"
 	"fmt"
-	"maps"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,81 +21,96 @@ type useBatch struct {
 	alarm    *alarm
 	writing  chan struct{} // holds an element while a batch is written
 
-	recent [4096]atomic.Pointer[useMark] // by the digest's first bits
+	current atomic.Uint64 // counts the batches
 
 	mu     sync.Mutex
-	uses   map[string]Use
+	uses   map[string]waitingUse
 	timer  *time.Timer // runs while uses wait
 	closed bool        // no timer is started any more
 }
 
 func (b *useBatch) start(recorder UseRecorder, alarm *alarm) {
 	b.recorder, b.alarm = recorder, alarm
-	b.uses, b.writing = map[string]Use{}, make(chan struct{}, 1)
+	b.uses, b.writing = map[string]waitingUse{}, make(chan struct{}, 1)
+	b.current.Add(1)
 }
 
-// A useMark stands for a key that waits for the batch already: noting it again
-// takes no lock.
+// A useMark is part of a key that is held: noting a use again, of a key that waits for
+// the batch already, takes no lock.
 type useMark struct {
-	from  Digest
-	keyID string
-	at    atomic.Int64 // nanoseconds since 1970
+	batch atomic.Uint64 // which the key waits for
+	at    atomic.Int64  // nanoseconds since 1970
 }
-
-func (m *useMark) use() Use { return Use{KeyID: m.keyID, At: time.Unix(0, m.at.Load())} }
 
 // markPrecision is how far a mark may lag behind: one that every request wrote to
 // would wander from one processor to the next.
 const markPrecision = time.Millisecond
 
-// note notes that a key was used by the credential with the digest from, which
-// belongs under the digest newest.
-func (b *useBatch) note(id string, at time.Time, from, newest *Digest) {
+// A waitingUse is one that waits for the batch. The mark may say that it is later.
+type waitingUse struct {
+	Use
+	mark *useMark // nil: there is none
+}
+
+// latest returns the use with its latest time.
+func (w waitingUse) latest() Use {
+	if w.mark != nil {
+		if at := time.Unix(0, w.mark.at.Load()); at.After(w.At) {
+			w.At = at
+		}
+	}
+	return w.Use
+}
+
+// note notes that a held key was used by the credential with the digest from, which
+// belongs under the digest newest. A request that notes it while the batch is taken
+// may do so in vain: it is one that came within the batch anyway.
+func (b *useBatch) note(held *heldKey, at time.Time, from, newest *Digest) {
 	if b.recorder == nil {
 		return
 	}
-	nanos, mark := at.UnixNano(), &b.recent[(int(from[0])<<8|int(from[1]))%len(b.recent)]
-	if m := mark.Load(); m != nil && m.from == *from && m.keyID == id {
-		if nanos-m.at.Load() >= int64(markPrecision) {
-			m.at.Store(nanos)
+	mark, nanos := &held.used, at.UnixNano()
+	if mark.batch.Load() == b.current.Load() {
+		if nanos-mark.at.Load() >= int64(markPrecision) {
+			mark.at.Store(nanos)
 		}
 		return
 	}
-	use := Use{KeyID: id, At: at}
+	use := Use{KeyID: held.key.ID, At: at}
 	if *from != *newest {
 		use.From, use.To = *from, *newest
 	}
-	next := &useMark{from: *from, keyID: id}
-	next.at.Store(nanos)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.merge(use)
-	if before := mark.Swap(next); before != nil {
-		b.merge(before.use())
-	}
+	mark.at.Store(nanos)
+	mark.batch.Store(b.current.Load())
+	b.merge(waitingUse{use, mark})
 }
 
-// add merges uses into those that wait: the latest time counts, and a move of a
-// credential that is due stays so.
+// add merges uses into those that wait.
 func (b *useBatch) add(uses ...Use) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.merge(uses...)
+	for _, use := range uses {
+		b.merge(waitingUse{Use: use})
+	}
 }
 
-// merge is add for a caller that holds mu.
-func (b *useBatch) merge(uses ...Use) {
-	for _, use := range uses {
-		if waiting, ok := b.uses[use.KeyID]; ok {
-			if waiting.At.After(use.At) {
-				use.At = waiting.At
-			}
-			if use.To == (Digest{}) {
-				use.From, use.To = waiting.From, waiting.To
-			}
+// merge merges a use into those that wait: the latest time counts, and a move of a
+// credential that is due stays so. The caller holds mu.
+func (b *useBatch) merge(use waitingUse) {
+	if before, ok := b.uses[use.KeyID]; ok {
+		if at := before.latest().At; at.After(use.At) {
+			use.At = at
 		}
-		b.uses[use.KeyID] = use
+		if use.To == (Digest{}) {
+			use.From, use.To = before.From, before.To
+		}
+		if use.mark == nil {
+			use.mark = before.mark
+		}
 	}
+	b.uses[use.KeyID] = use
 	if b.timer == nil && !b.closed {
 		b.timer = time.AfterFunc(useInterval, b.flushInTime)
 	}
@@ -166,18 +179,6 @@ func (b *useBatch) write(ctx context.Context) (err error) {
 	return nil
 }
 
-// takeMarks takes what the marks say. A request that has its mark in hand at this
-// moment may note its use in vain: it is one that came within the batch anyway.
-func (b *useBatch) takeMarks() []Use {
-	var uses []Use
-	for i := range b.recent {
-		if mark := b.recent[i].Swap(nil); mark != nil {
-			uses = append(uses, mark.use())
-		}
-	}
-	return uses
-}
-
 func (b *useBatch) take() []Use {
 	b.mu.Lock()
 	if b.timer != nil {
@@ -185,18 +186,16 @@ func (b *useBatch) take() []Use {
 		b.timer = nil
 	}
 	uses := b.uses
-	b.uses = map[string]Use{}
-	marks := b.takeMarks()
+	b.uses = map[string]waitingUse{}
+	b.current.Add(1)
 	b.mu.Unlock() // requests wait for it, and a million uses take their time
-	for _, use := range marks {
-		if waiting, ok := uses[use.KeyID]; ok && waiting.At.Before(use.At) {
-			waiting.At = use.At
-			uses[use.KeyID] = waiting
-		}
-	}
-	batch := slices.Collect(maps.Values(uses))
-	for i := range batch {
-		batch[i].At = storable(batch[i].At)
+	batch, now := make([]Use, 0, len(uses)), time.Now()
+	for _, use := range uses {
+		use := use.latest()
+		// The clock may have been set back since. Stores keep the latest time, so
+		// that one of tomorrow would hide all uses until then.
+		use.At = notAhead(storable(use.At), now)
+		batch = append(batch, use)
 	}
 	return batch
 }

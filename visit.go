@@ -60,13 +60,12 @@ func (v *visit) moment(found *presented) time.Time {
 	return v.record.start
 }
 
-// identify returns the context of a request that has been let through. It is part
-// of the visit where that is new.
-func (v *visit) identify(id identity) *identity {
+// newIdentity returns room for the context of a request that is let through: part of
+// the visit where that is new.
+func (v *visit) newIdentity() *identity {
 	if v == nil || v.identity.core != nil {
-		return &id
+		return new(identity)
 	}
-	v.identity = id
 	return &v.identity
 }
 

@@ -91,7 +91,7 @@ func readPage(ctx context.Context, log apikey.LogStore, q apikey.LogQuery) ([]ap
 }
 
 // maxPages is far above what a log has that makes progress.
-const maxPages = 10_000
+const maxPages = 1000
 
 // readPages returns the entries of all pages.
 func readPages(ctx context.Context, log apikey.LogStore, q apikey.LogQuery) ([]apikey.LogEntry, error) {

@@ -54,10 +54,12 @@ var logRules = []rule[apikey.LogStore]{
 // close together and some far apart.
 func logVariety() []apikey.LogEntry {
 	paths := []string{
-		"/", "/api/jobs/1", "/api/jobs/12", "/api/JOBS/1", "/api/servers", "/api/servers/größe/2", "/Api", "/api%2Fjobs", "/api_jobs/1",
+		"/", "/api/jobs/1", "/api/jobs/12", "/api/JOBS/1", "/api/servers", "/api/servers/größe/2", "/Api",
+		"/api%2Fjobs", "/api_jobs/1",
 	}
 	routes := []string{
-		"", "/api/jobs/{id}", "GET /api/jobs/{id}", "/api/{rest...}", "/api/servers", "/api/servers/*", "/servers", "/*", "/api",
+		"", "/api/jobs/{id}", "GET /api/jobs/{id}", "/api/{rest...}", "/api/servers", "/api/servers/*",
+		"/servers", "/*", "/api",
 	}
 	outcomes, methods := apikey.Outcomes(), []string{"GET", "POST", "PURGE", "get", "", "DELETE"}
 	var entries []apikey.LogEntry
@@ -170,8 +172,12 @@ func logKeepsOnce(ctx context.Context, log apikey.LogStore) error {
 		entries[:20],                           // it was an error only to whom it was told
 		entries[10:30],                         // a part of it was kept
 		{entries[30], entries[5], entries[40]}, // among others
-		slices.Concat(entries[29:], entries[50:55]), // within one batch
-		{entries[0]}, {entries[59]}, entries, entries, // over and over
+		// Within one batch.
+		slices.Concat(entries[29:], entries[50:55]),
+		// Over and over.
+		{entries[0]},
+		{entries[59]},
+		entries, entries,
 	} {
 		if err := writeLog(ctx, log, len(batch), batch...); err != nil {
 			return err
@@ -207,7 +213,9 @@ func logLeavesAlone(ctx context.Context, log apikey.LogStore) error {
 func logIsSorted(ctx context.Context, log apikey.LogStore) error {
 	entries := logVariety()
 	shuffled := slices.Clone(entries)
-	rand.New(rand.NewPCG(1, 2)).Shuffle(len(shuffled), func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
+	rand.New(rand.NewPCG(1, 2)).Shuffle(len(shuffled), func(i, j int) {
+		shuffled[i], shuffled[j] = shuffled[j], shuffled[i]
+	})
 	if err := writeLog(ctx, log, 17, shuffled...); err != nil {
 		return err
 	}
@@ -222,8 +230,17 @@ func logIsSorted(ctx context.Context, log apikey.LogStore) error {
 
 func logOfNothing(ctx context.Context, log apikey.LogStore) error {
 	for _, q := range []apikey.LogQuery{
-		{}, {ID: logEntry(1).ID}, {KeyID: "key1"}, {Outcome: apikey.OutcomeDenied}, {Status: 404}, {Method: "GET"},
-		{Path: "/"}, {From: epoch}, {To: epoch}, {Cursor: logEntry(1).ID}, {Bodies: true},
+		{},
+		{ID: logEntry(1).ID},
+		{KeyID: "key1"},
+		{Outcome: apikey.OutcomeDenied},
+		{Status: 404},
+		{Method: "GET"},
+		{Path: "/"},
+		{From: epoch},
+		{To: epoch},
+		{Cursor: logEntry(1).ID},
+		{Bodies: true},
 	} {
 		q.Limit = 10
 		if err := selects(ctx, log, q, nil); err != nil {
@@ -244,7 +261,9 @@ func logSelectsID(ctx context.Context, log apikey.LogStore) error {
 		apikey.LogQuery{ID: logEntryAt(at.Time, 101).ID},
 		apikey.LogQuery{ID: "nobody's"},
 		apikey.LogQuery{ID: strings.ToUpper(at.ID)},
-		apikey.LogQuery{ID: at.ID, KeyID: at.KeyID, Outcome: at.Outcome, Status: at.Status, Method: at.Method, Path: at.Path, From: at.Time},
+		apikey.LogQuery{
+			ID: at.ID, KeyID: at.KeyID, Outcome: at.Outcome, Status: at.Status, Method: at.Method, Path: at.Path, From: at.Time,
+		},
 		apikey.LogQuery{ID: at.ID, To: at.Time},
 		apikey.LogQuery{ID: at.ID, From: at.Time.Add(time.Microsecond)},
 		apikey.LogQuery{ID: at.ID, KeyID: "nobody"},
@@ -255,14 +274,17 @@ func logSelectsKey(ctx context.Context, log apikey.LogStore) error {
 	return logSelects(
 		ctx, log,
 		apikey.LogQuery{KeyID: "key1"}, apikey.LogQuery{KeyID: "key2"}, apikey.LogQuery{KeyID: "rare key"},
-		apikey.LogQuery{KeyID: "key"}, apikey.LogQuery{KeyID: "KEY1"}, apikey.LogQuery{KeyID: "key1 "}, apikey.LogQuery{KeyID: "%"},
+		apikey.LogQuery{KeyID: "key"}, apikey.LogQuery{KeyID: "KEY1"}, apikey.LogQuery{KeyID: "key1 "},
+		apikey.LogQuery{KeyID: "%"},
 		apikey.LogQuery{KeyID: "key_"}, apikey.LogQuery{KeyID: "' OR '1'='1"}, apikey.LogQuery{KeyID: "key1\x00"},
 		apikey.LogQuery{KeyID: "key1\xff"},
 	)
 }
 
 func logSelectsOutcome(ctx context.Context, log apikey.LogStore) error {
-	queries := []apikey.LogQuery{{Outcome: "unknown"}, {Outcome: "ALLOWED"}, {Outcome: "allow"}, {Outcome: "allowed\x00\xff"}}
+	queries := []apikey.LogQuery{
+		{Outcome: "unknown"}, {Outcome: "ALLOWED"}, {Outcome: "allow"}, {Outcome: "allowed\x00\xff"},
+	}
 	for _, outcome := range apikey.Outcomes() {
 		queries = append(queries, apikey.LogQuery{Outcome: outcome})
 	}
@@ -272,16 +294,18 @@ func logSelectsOutcome(ctx context.Context, log apikey.LogStore) error {
 func logSelectsStatus(ctx context.Context, log apikey.LogStore) error {
 	return logSelects(
 		ctx, log,
-		apikey.LogQuery{Status: 200}, apikey.LogQuery{Status: 403}, apikey.LogQuery{Status: 404}, apikey.LogQuery{Status: 418},
-		apikey.LogQuery{Status: 20}, apikey.LogQuery{Status: -1}, apikey.LogQuery{Status: 1 << 30},
+		apikey.LogQuery{Status: 200}, apikey.LogQuery{Status: 403}, apikey.LogQuery{Status: 404},
+		apikey.LogQuery{Status: 418}, apikey.LogQuery{Status: 20}, apikey.LogQuery{Status: -1},
+		apikey.LogQuery{Status: 1 << 30},
 	)
 }
 
 func logSelectsMethod(ctx context.Context, log apikey.LogStore) error {
 	return logSelects(
 		ctx, log,
-		apikey.LogQuery{Method: "GET"}, apikey.LogQuery{Method: "get"}, apikey.LogQuery{Method: "POST"}, apikey.LogQuery{Method: "PUT"},
-		apikey.LogQuery{Method: "PURGE"}, apikey.LogQuery{Method: "PURGED"}, apikey.LogQuery{Method: "%"},
+		apikey.LogQuery{Method: "GET"}, apikey.LogQuery{Method: "get"}, apikey.LogQuery{Method: "POST"},
+		apikey.LogQuery{Method: "PUT"}, apikey.LogQuery{Method: "PURGE"}, apikey.LogQuery{Method: "PURGED"},
+		apikey.LogQuery{Method: "%"},
 		apikey.LogQuery{Method: "GET\x00"}, apikey.LogQuery{Method: "\xff"},
 	)
 }
@@ -301,7 +325,8 @@ func logTakesPathsLiterally(ctx context.Context, log apikey.LogStore) error {
 	var queries []apikey.LogQuery
 	for _, path := range []string{
 		"%", "/%", "/api%", "/api%2F", "/api_", "/api_jobs", "/api_j%", "/a_i", "/*", "/[a]pi", "/api/?", "/api/jobs/{id}",
-		"/API", "/api\\", "'", "/api\x00", "\xff", "/api/servers/gr\xc3", "/api/servers/gro\u0308ße", "/api/servers/gr\ufffd", "/api/ ",
+		"/API", "/api\\", "'", "/api\x00", "\xff", "/api/servers/gr\xc3", "/api/servers/gro\u0308ße", "/api/servers/gr\ufffd",
+		"/api/ ",
 	} {
 		queries = append(queries, apikey.LogQuery{Path: path})
 	}
@@ -315,13 +340,17 @@ func logSelectsTime(ctx context.Context, log apikey.LogStore) error {
 	return logSelects(
 		ctx, log,
 		apikey.LogQuery{From: first}, apikey.LogQuery{To: first}, apikey.LogQuery{From: last}, apikey.LogQuery{To: last},
-		apikey.LogQuery{From: some}, apikey.LogQuery{To: some}, apikey.LogQuery{From: some.Add(step)}, apikey.LogQuery{To: some.Add(step)},
+		apikey.LogQuery{From: some}, apikey.LogQuery{To: some}, apikey.LogQuery{From: some.Add(step)},
+		apikey.LogQuery{To: some.Add(step)},
 		apikey.LogQuery{From: some.Add(-step)}, apikey.LogQuery{To: some.Add(-step)}, apikey.LogQuery{To: last.Add(step)},
-		apikey.LogQuery{From: last.Add(step)}, apikey.LogQuery{From: some, To: some}, apikey.LogQuery{From: some, To: some.Add(step)},
+		apikey.LogQuery{From: last.Add(step)}, apikey.LogQuery{From: some, To: some},
+		apikey.LogQuery{From: some, To: some.Add(step)},
 		apikey.LogQuery{From: last, To: first}, apikey.LogQuery{From: first, To: last},
 		apikey.LogQuery{From: some.In(time.FixedZone("", 5400))}, apikey.LogQuery{From: some.Add(time.Nanosecond)},
-		apikey.LogQuery{From: time.Date(1, 1, 1, 0, 0, 0, 1, time.UTC)}, apikey.LogQuery{To: time.Date(1969, 1, 1, 0, 0, 0, 0, time.UTC)},
-		apikey.LogQuery{To: time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)}, apikey.LogQuery{From: time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)},
+		apikey.LogQuery{From: time.Date(1, 1, 1, 0, 0, 0, 1, time.UTC)},
+		apikey.LogQuery{To: time.Date(1969, 1, 1, 0, 0, 0, 0, time.UTC)},
+		apikey.LogQuery{To: time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)},
+		apikey.LogQuery{From: time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)},
 	)
 }
 

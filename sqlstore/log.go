@@ -16,8 +16,9 @@ import (
 // database too.
 //
 // What WriteLog reports as done is committed, and as durable as the database
-// commits. An entry's time is that in its ID, in microseconds. Errors wrap the driver's. Each method ends soon after its
-// context does, as far as the driver heeds it.
+// commits. An entry's time is that in its ID, in microseconds. Errors wrap the
+// driver's. Each method ends soon after its context does, as far as the driver heeds
+// it.
 //
 // From the first call of WriteLog until Close, entries that [LogOptions] keep no
 // longer are removed in the background. A log that is only read loses nothing.

@@ -154,7 +154,9 @@ func meet(slots []int64, floor int64, others []int64, othersFloor int64) ([]int6
 }
 
 // slotsOf returns slots in which one of the terms occurs, as find does.
-func (f *slotFinder) slotsOf(ctx context.Context, terms []int64, first, last int64) (slots []int64, floor int64, err error) {
+func (f *slotFinder) slotsOf(
+	ctx context.Context, terms []int64, first, last int64,
+) (slots []int64, floor int64, err error) {
 	floor = first
 	most := max(16, f.most/len(terms))
 	size := groupTerms

@@ -61,7 +61,7 @@ func (t *trimmer) start(l *Log) error {
 // begins somewhere in the first minute, since many processes may start at once.
 func (t *trimmer) run(ctx context.Context, l *Log) {
 	const every = time.Minute
-	next := time.NewTimer(rand.N(every))
+	next := time.NewTimer(rand.N(every)) //nolint:gosec // jitter
 	defer next.Stop()
 	for {
 		select {

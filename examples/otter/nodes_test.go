@@ -59,7 +59,9 @@ func mariaStore(t *testing.T) sharedStore {
 	return sharedStore{"mysql://root@127.0.0.1:3306/" + name, func() {
 		var list sql.NullString
 		err := db.QueryRow(`SELECT GROUP_CONCAT(id) FROM information_schema.processlist WHERE db = ?`, name).Scan(&list)
-		assert.NoError(t, err)
+		if err != nil {
+			t.Error(err)
+		}
 		for id := range strings.SplitSeq(list.String, ",") {
 			_, _ = db.Exec("KILL " + id) // it may have gone by itself
 		}

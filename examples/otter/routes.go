@@ -20,7 +20,9 @@ func newHandler(auth *apikey.Authority, style apikey.ErrorHandler, d *domain.Ott
 		return nil, err
 	}
 	// Any valid key may read the feed's index.
-	page, err := admin.NewPage(auth, admin.ByKey(auth), &admin.Options{Try: "curl -H 'X-ApiKey: {key}' {origin}/feeds/npm/"})
+	page, err := admin.NewPage(auth, admin.ByKey(auth), &admin.Options{
+		Try: "curl -H 'X-ApiKey: {key}' {origin}/feeds/npm/",
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -124,6 +124,7 @@ var sinks = map[string]func(t *testing.T, c *spiller) apikey.LogSink{
 	},
 	"memory": func(*testing.T, *spiller) apikey.LogSink { return apikey.NewMemoryLog(10_000) },
 	"SQLite": func(t *testing.T, c *spiller) apikey.LogSink {
+		t.Helper()
 		l, err := sqlite.OpenLog(t.Context(), filepath.Join(c.dir, "log.db"), nil)
 		require.NoError(t, err)
 		t.Cleanup(func() { assert.NoError(t, l.Close()) })
@@ -181,9 +182,9 @@ const whichKey = "X-Which-Key"
 func (c *spiller) handler() http.Handler {
 	spill := func(w io.Writer, r *http.Request) {
 		for name, text := range spell(c.keys[r.Header.Get(whichKey)]) {
-			fmt.Fprintf(w, "%s is %s\n", name, text)
+			_, _ = fmt.Fprintf(w, "%s is %s\n", name, text)
 		}
-		fmt.Fprintln(w, "and others are", c.keys["generated"], c.keys["unknown generated"])
+		_, _ = fmt.Fprintln(w, "and others are", c.keys["generated"], c.keys["unknown generated"])
 		dump, _ := httputil.DumpRequest(r, false)
 		_, _ = w.Write(dump)
 	}
@@ -350,7 +351,7 @@ func (c *spiller) search(t *testing.T, name string) {
 	files, err := filepath.Glob(filepath.Join(c.dir, "*"))
 	require.NoError(t, err)
 	for _, file := range files {
-		places[filepath.Base(file)], err = os.ReadFile(file) //nolint:gosec // our own
+		places[filepath.Base(file)], err = os.ReadFile(file)
 		require.NoError(t, err)
 	}
 	require.NotEmpty(t, places["keys.db-wal"], "what is not yet in the database is searched too")

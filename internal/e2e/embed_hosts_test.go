@@ -76,6 +76,7 @@ func (w *throughWriter) Unwrap() http.ResponseWriter       { return w.next }
 func (w *throughWriter) Write(p []byte) (int, error)       { return w.next.Write(p) }
 func (w *throughWriter) WriteString(s string) (int, error) { return io.WriteString(w.next, s) }
 func (w *throughWriter) Flush()                            { _ = http.NewResponseController(w.next).Flush() }
+
 func (w *throughWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return http.NewResponseController(w.next).Hijack()
 }

@@ -60,9 +60,9 @@ func TestLogOverHostHandleKeepsTheContract(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes long")
 	}
-	for name, params := range hostParams(t) {
+	for _, name := range []string{"ANSI", "latin1"} { // in which a log could go wrong where keys do not
 		t.Run(name, func(t *testing.T) {
-			database.TestLogOver(t, database.Handle(t, newDatabase(t)+params))
+			database.TestLogOver(t, database.Handle(t, newDatabase(t)+hostParams(t)[name]))
 		})
 	}
 }
