@@ -1,9 +1,7 @@
 package redisstore
 
 import (
-	"context"
 	"fmt"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -11,39 +9,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-be062aaa/apikey"
+	"github.com/seed-be062aaa/apikey/internal/storetest"
 )
 
 const benchmarkKeys = 100_000
 
-// BenchmarkLookup looks up among 100,000 keys, with a context that can end, as a
-// request's can.
+// BenchmarkLookup looks up among 100,000 keys.
 func BenchmarkLookup(b *testing.B) {
-	store := filled(b, benchmarkKeys)
-	b.Run("serial", func(b *testing.B) {
-		ctx := b.Context()
-		b.ReportAllocs()
-		for n := 0; b.Loop(); n++ {
-			lookUp(ctx, b, store, n*7919%benchmarkKeys)
-		}
-	})
-	b.Run("parallel", func(b *testing.B) { // 16 goroutines on 2 processors
-		ctx := b.Context()
-		var next atomic.Int64
-		b.SetParallelism(8)
-		b.RunParallel(func(pb *testing.PB) {
-			for n := int(next.Add(1)) * 1009; pb.Next(); n += 7919 {
-				lookUp(ctx, b, store, n%benchmarkKeys)
-			}
-		})
-	})
-	b.Run("unknown", func(b *testing.B) {
-		ctx := b.Context()
-		b.ReportAllocs()
-		for n := 0; b.Loop(); n++ {
-			_, err := store.Lookup(ctx, digestOf(-n-1))
-			require.ErrorIs(b, err, apikey.ErrNotFound)
-		}
-	})
+	storetest.BenchmarkLookup(b, filled(b, benchmarkKeys), benchmarkKeys)
 }
 
 // BenchmarkManage measures what administrators wait for, and what Redis is busy
@@ -75,24 +48,12 @@ func BenchmarkManage(b *testing.B) {
 		uses := make([]apikey.Use, 250)
 		for b.Loop() {
 			for i := range uses {
-				uses[i] = apikey.Use{KeyID: idOf(i), At: time.Now()}
+				uses[i] = apikey.Use{KeyID: storetest.KeyID(i), At: time.Now()}
 			}
 			require.NoError(b, store.RecordUses(ctx, uses))
 		}
 	})
 }
-
-func lookUp(ctx context.Context, b *testing.B, store apikey.Store, n int) {
-	b.Helper()
-	key, err := store.Lookup(ctx, digestOf(n))
-	if err != nil || key.Version != int64(n) {
-		b.Errorf("Lookup of key %d: %v, %v", n, key, err)
-	}
-}
-
-func idOf(n int) string { return fmt.Sprintf("01%010d", n) }
-
-func digestOf(n int) apikey.Digest { return apikey.DigestOf(fmt.Sprint("benchmark ", n)) }
 
 // filled returns a store of n keys, which it writes in pipelines.
 func filled(b *testing.B, n int) *Store {
@@ -105,16 +66,16 @@ func filled(b *testing.B, n int) *Store {
 		_, err := client.Pipelined(b.Context(), func(pipe redis.Pipeliner) error {
 			for i := first; i < first+batch; i++ {
 				record, err := encode(&apikey.Key{
-					ID: idOf(i), Name: fmt.Sprint("build ", i), Description: "nightly build of the main branch",
+					ID: storetest.KeyID(i), Name: fmt.Sprint("build ", i), Description: "nightly build of the main branch",
 					Subject: "ci@example.org", Permissions: []apikey.Permission{"jobs:trigger", "jobs:view", "variables"},
 					Logging: apikey.LogRequest, Metadata: map[string]string{"team": "build"},
 					CreatedAt: now, UpdatedAt: now, ExpiresAt: now.AddDate(1, 0, 0), Version: int64(i),
-					Credentials: []apikey.Credential{{Digest: digestOf(i), Hint: "abcd", CreatedAt: now}},
+					Credentials: []apikey.Credential{{Digest: storetest.DigestOf(i), Hint: "abcd", CreatedAt: now}},
 				})
 				require.NoError(b, err)
-				digest := digestOf(i)
-				pipe.HSet(b.Context(), store.keys, "k:"+idOf(i), record, "d:"+string(digest[:]), record)
-				pipe.ZAdd(b.Context(), store.ids, redis.Z{Member: idOf(i)})
+				digest := storetest.DigestOf(i)
+				pipe.HSet(b.Context(), store.keys, "k:"+storetest.KeyID(i), record, "d:"+string(digest[:]), record)
+				pipe.ZAdd(b.Context(), store.ids, redis.Z{Member: storetest.KeyID(i)})
 			}
 			return nil
 		})

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-be062aaa/apikey"
+	"github.com/seed-be062aaa/apikey/internal/storetest"
 )
 
 // The primary dies, Sentinel makes its replica the primary, and the store goes on
@@ -25,11 +26,11 @@ func TestFailover(t *testing.T) {
 	store := storeAt(t, client, "keys")
 	require.NoError(t, store.Create(t.Context(), newKey("before")))
 	require.Equal(t, int64(1), client.Wait(t.Context(), 1, 5*time.Second).Val())
-	w := startWatch(t, store)
+	w := storetest.StartWatch(t, store)
 
 	died := time.Now()
 	primary.kill()
-	_ = w.expectEnd(t, 5*time.Second)
+	_ = w.End(t, 5*time.Second)
 	require.Eventually(t, func() bool {
 		return store.Create(t.Context(), newKey("after")) == nil
 	}, 15*time.Second, 10*time.Millisecond)
@@ -38,18 +39,18 @@ func TestFailover(t *testing.T) {
 		_, err := store.Lookup(t.Context(), apikey.DigestOf(id))
 		require.NoError(t, err, id)
 	}
-	w = startWatch(t, store)
+	w = storetest.StartWatch(t, store)
 	require.NoError(t, store.Delete(t.Context(), "before"))
-	w.expect(t, "before")
+	w.Expect(t, "before")
 }
 
 // A failover to a server without the data is no fresh start.
 func TestFailoverToEmptyServerLosesTheStore(t *testing.T) {
 	primary, empty := startServer(t), startServer(t)
-	p := startProxy(t, primary.addr)
-	store := storeAt(t, connect(t, p.addr), "keys")
+	p := storetest.StartProxy(t, primary.addr)
+	store := storeAt(t, connect(t, p.Addr), "keys")
 	require.NoError(t, store.Create(t.Context(), newKey("k")))
-	p.redirect(empty.addr)
+	p.Redirect(empty.addr)
 	requireLost(t, store)
 }
 

@@ -9,8 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -21,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-be062aaa/apikey"
+	"github.com/seed-be062aaa/apikey/internal/storetest"
 )
 
 // What go-redis writes to the standard error is of no use here.
@@ -29,23 +28,12 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// required reports whether APIKEY_REQUIRE, a list with commas, names what a test
-// needs.
-func required(name string) bool {
-	return slices.Contains(strings.Split(os.Getenv("APIKEY_REQUIRE"), ","), name)
-}
-
 // shared returns a client of the Redis at APIKEY_REDIS, which others may use too.
 func shared(t testing.TB) *redis.Client {
 	t.Helper()
 	addr := cmp.Or(os.Getenv("APIKEY_REDIS"), "127.0.0.1:6379")
 	client := connect(t, addr)
-	if err := client.Ping(t.Context()).Err(); err != nil {
-		if required("redis") {
-			t.Fatalf("no Redis at %s, and APIKEY_REQUIRE asks for redis: %v", addr, err)
-		}
-		t.Skipf("no Redis at %s; APIKEY_REDIS names another, APIKEY_REQUIRE=redis makes this a failure", addr)
-	}
+	storetest.Need(t, "redis", "no Redis at "+addr+"; APIKEY_REDIS names another", client.Ping(t.Context()).Err())
 	return client
 }
 
@@ -93,9 +81,20 @@ func storeAt(t testing.TB, client redis.UniversalClient, prefix string) *Store {
 	return store
 }
 
-func newKey(id string) *apikey.Key {
-	return &apikey.Key{ID: id, Version: 1, Credentials: []apikey.Credential{{Digest: apikey.DigestOf(id)}}}
+// storeThroughProxy returns an empty store in the shared Redis, and what stands in
+// between.
+func storeThroughProxy(t *testing.T) (*storetest.Proxy, *Store) {
+	t.Helper()
+	client := shared(t)
+	p := storetest.StartProxy(t, client.Options().Addr)
+	return p, storeAt(t, connect(t, p.Addr), newPrefix(t, client))
 }
+
+// anyCommand is for [storetest.Proxy.LoseAnswer]: the next one is carried out, and
+// its answer gets lost.
+func anyCommand([]byte) bool { return true }
+
+func newKey(id string) *apikey.Key { return storetest.NewKey(id) }
 
 // A server is a redis-server of the test's own, without persistence unless its
 // arguments ask for it.
@@ -108,13 +107,8 @@ type server struct {
 
 func startServer(t testing.TB, args ...string) *server {
 	t.Helper()
-	if _, err := exec.LookPath("redis-server"); err != nil {
-		if required("redis-server") {
-			t.Fatal("redis-server is not on PATH, and APIKEY_REQUIRE asks for it")
-		}
-		t.Skip("redis-server is not on PATH; APIKEY_REQUIRE=redis-server makes that a failure")
-	}
-	dir, port := t.TempDir(), freePort(t)
+	storetest.NeedProgram(t, "redis-server", "redis-server")
+	dir, port := t.TempDir(), storetest.FreePort(t)
 	s := &server{addr: net.JoinHostPort("127.0.0.1", port), log: filepath.Join(dir, "redis.log"), args: append([]string{
 		"--port", port, "--bind", "127.0.0.1", "--dir", dir, "--logfile", "redis.log", "--save", "",
 	}, args...)}
@@ -127,7 +121,7 @@ func startServer(t testing.TB, args ...string) *server {
 // replaces it once it was down for half a second.
 func startSentinel(t testing.TB, primary *server) *server {
 	t.Helper()
-	dir, port := t.TempDir(), freePort(t)
+	dir, port := t.TempDir(), storetest.FreePort(t)
 	host, primaryPort, _ := strings.Cut(primary.addr, ":")
 	config := filepath.Join(dir, "sentinel.conf")
 	require.NoError(t, os.WriteFile(config, fmt.Appendf(nil, `port %s
@@ -145,14 +139,6 @@ sentinel failover-timeout main 2000
 	s.start(t)
 	t.Cleanup(s.kill)
 	return s
-}
-
-func freePort(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer l.Close()
-	return strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
 }
 
 func (s *server) start(t testing.TB) {
@@ -194,7 +180,7 @@ func (s *server) pause(t testing.TB) {
 // startCluster returns a client of a Cluster of one node, which has all slots.
 func startCluster(t testing.TB) *redis.ClusterClient {
 	t.Helper()
-	s := startServer(t, "--cluster-enabled", "yes", "--cluster-port", freePort(t))
+	s := startServer(t, "--cluster-enabled", "yes", "--cluster-port", storetest.FreePort(t))
 	node := connect(t, s.addr)
 	require.NoError(t, node.ClusterAddSlotsRange(t.Context(), 0, 16383).Err())
 	require.Eventually(t, func() bool {

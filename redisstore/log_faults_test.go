@@ -19,17 +19,17 @@ func TestLogKeepsABatchOnceThoughSentTwice(t *testing.T) {
 	store.logs = keepAll
 	entries := logEntries(0, 60, "body")
 	require.NoError(t, store.WriteLog(t.Context(), entries[:20])) // which loads the script
-	p.cutNextReply()
+	p.LoseAnswer(anyCommand)
 	require.NoError(t, store.WriteLog(t.Context(), entries[20:40]))
-	require.False(t, p.pending())
+	require.False(t, p.LosesAnswer())
 	requireLog(t, store, entries[:40])
 
-	once := redis.NewClient(&redis.Options{Addr: p.addr, MaxRetries: -1})
+	once := redis.NewClient(&redis.Options{Addr: p.Addr, MaxRetries: -1})
 	closeAfter(t, once)
 	again := *store
 	again.client = once
 	require.NoError(t, again.WriteLog(t.Context(), entries[:1]))
-	p.cutNextReply()
+	p.LoseAnswer(anyCommand)
 	require.Error(t, again.WriteLog(t.Context(), entries[40:]))
 	requireLog(t, store, entries)
 	require.NoError(t, again.WriteLog(t.Context(), entries[40:]))
@@ -39,7 +39,7 @@ func TestLogKeepsABatchOnceThoughSentTwice(t *testing.T) {
 func TestLogCallsEndWithTheirContext(t *testing.T) {
 	p, store := storeThroughProxy(t)
 	require.NoError(t, store.WriteLog(t.Context(), logEntries(0, 10, "")))
-	p.silence(true)
+	p.Silence(true)
 	for name, call := range map[string]func(ctx context.Context) error{
 		"WriteLog": func(ctx context.Context) error { return store.WriteLog(ctx, logEntries(10, 20, "")) },
 		"ReadLog": func(ctx context.Context) error {

@@ -2,15 +2,13 @@ package redisstore
 
 import (
 	"context"
-	"errors"
-	"log/slog"
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-be062aaa/apikey"
+	"github.com/seed-be062aaa/apikey/internal/storetest"
 )
 
 // A key that one node revokes is refused by another, which has it in its cache,
@@ -54,52 +52,9 @@ func authority(t *testing.T, store apikey.Store) *apikey.Authority {
 	return auth
 }
 
-// A node that is cut off from Redis, without being told so, serves the keys that it
-// knows for as long as was said, and calls none of them unknown. When the way is free
-// again, all is as it should be.
 func TestNodeWithoutRedis(t *testing.T) {
-	cache := apikey.CacheOptions{TTL: 400 * time.Millisecond, Stale: 600 * time.Millisecond}
 	client := shared(t)
 	prefix := newPrefix(t, client)
-	p := startProxy(t, client.Options().Addr)
-	here := authority(t, storeAt(t, client, prefix))
-	there, err := apikey.New(t.Context(), storeAt(t, connect(t, p.addr), prefix), &apikey.Options{
-		Cache: cache, StoreTimeout: 500 * time.Millisecond, Logger: slog.New(slog.DiscardHandler),
-	})
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = there.Shutdown(context.Background()) })
-	opens := func(text string) error {
-		_, err := there.Authenticate(t.Context(), text)
-		return err
-	}
-	key, secret, err := here.Issue(t.Context(), apikey.KeySpec{})
-	require.NoError(t, err)
-	text := secret.Reveal()
-	_, secret, err = here.Issue(t.Context(), apikey.KeySpec{})
-	require.NoError(t, err)
-	cold := secret.Reveal()
-	require.NoError(t, opens(text))
-
-	p.silence(true)
-	cut := time.Now()
-	_, err = here.Revoke(t.Context(), key.ID)
-	require.NoError(t, err)
-	require.ErrorIs(t, opens(cold), apikey.ErrStoreFailed, "asked for the first time")
-	for {
-		asked := time.Since(cut)
-		if err = opens(text); err != nil {
-			break
-		}
-		require.Less(t, asked, cache.TTL+cache.Stale, "served although its time was over")
-		time.Sleep(time.Millisecond)
-	}
-	require.ErrorIs(t, err, apikey.ErrStoreFailed)
-
-	p.silence(false)
-	require.Eventually(t, func() bool {
-		revoked, valid := opens(text), opens(cold)
-		assert.Error(t, revoked)
-		assert.NotErrorIs(t, valid, apikey.ErrUnknownKey)
-		return errors.Is(revoked, apikey.ErrKeyRevoked) && valid == nil
-	}, 10*time.Second, 10*time.Millisecond)
+	p := storetest.StartProxy(t, client.Options().Addr)
+	storetest.TestCutOffNode(t, storeAt(t, client, prefix), storeAt(t, connect(t, p.Addr), prefix), p)
 }

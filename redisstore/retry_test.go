@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-be062aaa/apikey"
+	"github.com/seed-be062aaa/apikey/internal/storetest"
 )
 
 // go-redis sends a command again when the connection breaks before the answer
@@ -41,9 +42,9 @@ func TestChangeIsAppliedOnceThoughSentTwice(t *testing.T) {
 		}},
 		{"SwapMarker", func() error { return store.SwapMarker(ctx, []byte("warm"), []byte("next")) }},
 	} {
-		p.cutNextReply()
+		p.LoseAnswer(anyCommand)
 		require.NoError(t, row.call(), row.name)
-		require.False(t, p.pending(), row.name)
+		require.False(t, p.LosesAnswer(), row.name)
 	}
 	got, err := store.Lookup(ctx, apikey.DigestOf("moved"))
 	require.NoError(t, err)
@@ -53,9 +54,9 @@ func TestChangeIsAppliedOnceThoughSentTwice(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "next", string(marker))
 
-	p.cutNextReply()
+	p.LoseAnswer(anyCommand)
 	require.NoError(t, store.Delete(ctx, "k"))
-	require.False(t, p.pending())
+	require.False(t, p.LosesAnswer())
 	_, err = store.Get(ctx, "k")
 	require.ErrorIs(t, err, apikey.ErrNotFound)
 
@@ -68,16 +69,16 @@ func TestChangeIsAppliedOnceThoughSentTwice(t *testing.T) {
 
 // Where nothing is sent again, the caller learns that nobody knows.
 func TestLostAnswerIsAnError(t *testing.T) {
-	p := startProxy(t, shared(t).Options().Addr)
-	client := redis.NewClient(&redis.Options{Addr: p.addr, MaxRetries: -1})
+	p := storetest.StartProxy(t, shared(t).Options().Addr)
+	client := redis.NewClient(&redis.Options{Addr: p.Addr, MaxRetries: -1})
 	closeAfter(t, client)
 	store := storeAt(t, client, newPrefix(t, shared(t)))
 	require.NoError(t, store.Create(t.Context(), newKey("warm")))
-	p.cutNextReply()
+	p.LoseAnswer(anyCommand)
 	err := store.Create(t.Context(), newKey("k"))
 	require.Error(t, err)
 	require.NotErrorIs(t, err, apikey.ErrExists)
-	p.cutNextReply()
+	p.LoseAnswer(anyCommand)
 	_, err = store.Lookup(t.Context(), apikey.DigestOf("k"))
 	require.Error(t, err)
 	require.NotErrorIs(t, err, apikey.ErrNotFound)
@@ -86,7 +87,7 @@ func TestLostAnswerIsAnError(t *testing.T) {
 func TestCallsEndWithTheirContext(t *testing.T) {
 	p, store := storeThroughProxy(t)
 	require.NoError(t, store.Create(t.Context(), newKey("k")))
-	p.silence(true)
+	p.Silence(true)
 	for name, call := range map[string]func(ctx context.Context) error{
 		"Lookup": func(ctx context.Context) error { _, err := store.Lookup(ctx, apikey.DigestOf("k")); return err },
 		"List":   func(ctx context.Context) error { _, err := store.List(ctx, apikey.Query{Limit: 1}); return err },
@@ -101,7 +102,7 @@ func TestCallsEndWithTheirContext(t *testing.T) {
 		require.NotErrorIs(t, err, apikey.ErrNotFound, name)
 		require.Less(t, time.Since(began), time.Second, name)
 	}
-	p.silence(false)
+	p.Silence(false)
 	_, err := store.Lookup(t.Context(), apikey.DigestOf("k"))
 	require.NoError(t, err)
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-be062aaa/apikey"
+	"github.com/seed-be062aaa/apikey/internal/storetest"
 )
 
 func TestEvictionPolicies(t *testing.T) {
@@ -96,9 +97,9 @@ func TestDocumentedRightsSuffice(t *testing.T) {
 		+hget +hset +hdel +zadd +zrem +zscore +zrevrangebylex +publish +subscribe +zcard +zrange +unlink`)...)
 	store, err := New(t.Context(), client, nil)
 	require.NoError(t, err)
-	watch := startWatch(t, store)
+	watch := storetest.StartWatch(t, store)
 	require.NoError(t, store.Create(t.Context(), newKey("k")))
-	watch.expect(t, "k")
+	watch.Expect(t, "k")
 	key, err := store.Get(t.Context(), "k")
 	require.NoError(t, err)
 	require.NoError(t, store.Update(t.Context(), key))

@@ -1,8 +1,6 @@
 package mysql
 
 import (
-	"database/sql"
-	"fmt"
 	"strings"
 	"testing"
 
@@ -10,7 +8,7 @@ import (
 
 	"github.com/seed-be062aaa/apikey"
 	"github.com/seed-be062aaa/apikey/apikeytest"
-	"github.com/seed-be062aaa/apikey/sqlstore"
+	"github.com/seed-be062aaa/apikey/sqlstore/internal/sqltest"
 )
 
 // Each rule has a database of its own.
@@ -23,16 +21,14 @@ func TestStoreKeepsTheContract(t *testing.T) {
 }
 
 // Handles as hosts may have them, which count rows, spell statements and label
-// texts in other ways than Open does. Each rule has a prefix of its own, and
-// beside it other stores in the same database.
+// texts in other ways than Open does.
 func TestStoreOverHostHandleKeepsTheContract(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes long")
 	}
 	for name, params := range hostParams(t) {
 		t.Run(name, func(t *testing.T) {
-			db := hostHandle(t, newDatabase(t)+params)
-			testWithPrefixes(t, db)
+			database.TestStoreOver(t, database.Handle(t, newDatabase(t)+params))
 		})
 	}
 }
@@ -52,23 +48,11 @@ func hostParams(t *testing.T) map[string]string {
 	}
 }
 
-func testWithPrefixes(t *testing.T, db *sql.DB) {
-	t.Helper()
-	other := newStore(t, db, nil)
-	require.NoError(t, other.Create(t.Context(), newKey("other")))
-	prefixes := 0
-	apikeytest.TestStore(t, func(t *testing.T) apikey.Store {
-		t.Helper()
-		prefixes++
-		return newStore(t, db, &sqlstore.Options{Prefix: fmt.Sprintf("host%d_keys_", prefixes)})
-	})
-}
-
 func TestLogKeepsTheContract(t *testing.T) {
 	connectServer(t)
 	apikeytest.TestLog(t, func(t *testing.T) apikey.LogStore {
 		t.Helper()
-		return openLog(t, newDatabase(t), &keepAll)
+		return database.Log(t, newDatabase(t), &sqltest.KeepAll)
 	})
 }
 
@@ -78,7 +62,7 @@ func TestLogOverHostHandleKeepsTheContract(t *testing.T) {
 	}
 	for _, name := range []string{"ANSI", "latin1"} { // in which a log could go wrong where keys do not
 		t.Run(name, func(t *testing.T) {
-			testLogWithPrefixes(t, hostHandle(t, newDatabase(t)+hostParams(t)[name]))
+			database.TestLogOver(t, database.Handle(t, newDatabase(t)+hostParams(t)[name]))
 		})
 	}
 }

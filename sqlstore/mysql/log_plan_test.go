@@ -1,57 +1,34 @@
 package mysql
 
 import (
-	"database/sql"
+	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/seed-be062aaa/apikey"
 	"github.com/seed-be062aaa/apikey/sqlstore"
+	"github.com/seed-be062aaa/apikey/sqlstore/internal/sqltest"
 )
 
 // Nothing that a log does looks at all rows, or sorts them.
 func TestLogStatementsUseIndexes(t *testing.T) {
 	dsn := newDatabase(t)
-	watched := &spy{Connector: connector(t, dsn)}
-	db := sql.OpenDB(watched)
-	closeAfter(t, db)
-	log := newLog(t, db, &sqlstore.LogOptions{MaxBytes: 10_000_000})
-	entries := withBodies(newEntries(0, 5000), "a request", "a response")
-	for i := range entries {
-		entries[i].Status = 200 + i%2
-	}
-	require.NoError(t, log.WriteLog(t.Context(), entries))
-	require.NoError(t, log.WriteLog(t.Context(), entries[:10])) // whose IDs are there
-	for _, q := range []apikey.LogQuery{
-		{},
-		{ID: entries[3].ID, Bodies: true},
-		{KeyID: entries[3].KeyID},
-		{Status: 201},
-		{Path: "/api", From: recently},
-		{KeyID: entries[3].KeyID, Status: 201, Path: entries[3].Path},
-		{Method: "PURGE"},
-		{Path: "/api/infrastructure/servers/nowhere"},
-	} {
-		q.Limit = 10
-		_, _, err := log.ReadLog(t.Context(), q)
-		require.NoError(t, err)
-	}
-	require.NoError(t, log.Trim(t.Context()))
-	trimming := newLog(t, db, &sqlstore.LogOptions{MaxBytes: 1_000_000})
+	db, watched := database.SpyOn(t, dsn)
+	log := database.LogOver(t, db, &sqlstore.LogOptions{MaxBytes: 10_000_000})
+	entries := sqltest.UseLog(t, log, 5000)
+	trimming := database.LogOver(t, db, &sqlstore.LogOptions{MaxBytes: 1_000_000})
 	require.NoError(t, trimming.Trim(t.Context()))
-	require.NoError(t, log.Close()) // or it may send more
 
-	host := hostHandle(t, dsn)
-	execute(t, host, "ANALYZE TABLE apikey_log, apikey_log_bodies, apikey_log_slots, apikey_log_series")
-	id := func(n int) string { return binaryLiteral(idBytes(t, entries[n].ID)) }
+	host := database.Handle(t, dsn)
+	sqltest.Execute(t, host, "ANALYZE TABLE apikey_log, apikey_log_bodies, apikey_log_slots, apikey_log_series")
+	id := func(n int) string { return fmt.Sprintf("x'%x'", sqltest.IDBytes(t, entries[n].ID)) }
 	values := strings.NewReplacer("log WHERE id = ?", "log WHERE id = "+id(4950), "id <= ?", "id <= "+id(0),
 		"id >= ? AND id < ?", "id >= "+id(4000)+" AND id < "+id(4100),
 		"l.id >= ? AND l.id < ?", "l.id >= "+id(4000)+" AND l.id < "+id(4100))
 	explained := map[string]bool{}
-	for _, statement := range watched.statements {
+	for _, statement := range watched.Statements() {
 		if explained[statement] || strings.HasPrefix(statement, "INSERT") || !strings.Contains(statement, "apikey_log") ||
 			!strings.Contains(statement, "WHERE") {
 			continue

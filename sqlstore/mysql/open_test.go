@@ -1,10 +1,6 @@
 package mysql
 
 import (
-	"context"
-	"errors"
-	"fmt"
-	"net"
 	"net/url"
 	"testing"
 	"time"
@@ -14,11 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A malformed DSN may have its password anywhere. Each here has it in pieces of
-// five bytes or more.
 func TestErrorsNeverQuoteTheDSN(t *testing.T) {
-	secrets := []string{"hunter", "horse", "staple", "battery"}
-	for _, dsn := range []string{
+	database.TestErrorsQuoteNoSecret(t, []string{
 		"u:hunter/horse@tcp(127.0.0.1:1)",
 		"u:hunter@horse(127.0.0.1:1)/db",
 		"u:hunter",
@@ -45,16 +38,7 @@ func TestErrorsNeverQuoteTheDSN(t *testing.T) {
 		"",
 		"mysql://u:hunter@127.0.0.1:1/db", // good ones, but nobody listens
 		"u:hunter@tcp(127.0.0.1:1)/db",
-	} {
-		store, err := Open(t.Context(), dsn, nil)
-		require.Error(t, err, dsn)
-		require.Nil(t, store)
-		for _, secret := range secrets {
-			for e := err; e != nil; e = errors.Unwrap(e) {
-				assert.NotContains(t, fmt.Sprintf("%v %+v", e, e), secret, dsn)
-			}
-		}
-	}
+	})
 }
 
 func TestErrorsSayWhatIsWrongWithTheDSN(t *testing.T) {
@@ -112,13 +96,5 @@ func TestOpenByURL(t *testing.T) {
 }
 
 func TestOpenHeedsItsContext(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0") // which accepts and says nothing
-	require.NoError(t, err)
-	closeAfter(t, l)
-	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
-	defer cancel()
-	began := time.Now()
-	_, err = Open(ctx, "u@tcp("+l.Addr().String()+")/db", nil)
-	require.ErrorIs(t, err, context.DeadlineExceeded)
-	assert.Less(t, time.Since(began), 3*time.Second)
+	database.TestOpenHeedsItsContext(t, func(addr string) string { return "u@tcp(" + addr + ")/db" })
 }

@@ -1,11 +1,9 @@
 package mysql
 
 import (
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"testing"
 	"time"
 
@@ -13,20 +11,16 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-be062aaa/apikey"
+	"github.com/seed-be062aaa/apikey/internal/storetest"
+	"github.com/seed-be062aaa/apikey/sqlstore/internal/sqltest"
 )
 
 // startServer returns the DSN of root on a MariaDB of the test's own, whose
 // settings no other test sees.
 func startServer(t testing.TB) string {
 	t.Helper()
-	for _, program := range []string{"mariadb-install-db", "mariadbd"} {
-		if _, err := exec.LookPath(program); err != nil {
-			if required("mariadbd") {
-				t.Fatalf("%s is not on PATH, and APIKEY_REQUIRE asks for mariadbd", program)
-			}
-			t.Skipf("%s is not on PATH; APIKEY_REQUIRE=mariadbd makes that a failure", program)
-		}
-	}
+	storetest.NeedProgram(t, "mariadbd", "mariadb-install-db")
+	storetest.NeedProgram(t, "mariadbd", "mariadbd")
 	dir := t.TempDir()
 	user := "--user=" + os.Getenv("USER")
 	if os.Geteuid() == 0 {
@@ -37,7 +31,7 @@ func startServer(t testing.TB) string {
 		"--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve").CombinedOutput()
 	require.NoError(t, err, string(output))
 	log := filepath.Join(dir, "log")
-	server := exec.Command("mariadbd", "--no-defaults", data, user, "--socket="+socket, "--port="+freePort(t),
+	server := exec.Command("mariadbd", "--no-defaults", data, user, "--socket="+socket, "--port="+storetest.FreePort(t),
 		"--bind-address=127.0.0.1", "--pid-file="+filepath.Join(dir, "pid"), "--log-error="+log,
 		"--innodb-buffer-pool-size=16M")
 	require.NoError(t, server.Start())
@@ -46,7 +40,7 @@ func startServer(t testing.TB) string {
 		_ = server.Wait()
 	})
 	dsn := "root@unix(" + socket + ")/"
-	db := hostHandle(t, dsn)
+	db := database.Handle(t, dsn)
 	for range 400 {
 		if err = db.PingContext(t.Context()); err == nil {
 			return dsn
@@ -58,33 +52,25 @@ func startServer(t testing.TB) string {
 	return ""
 }
 
-func freePort(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer l.Close()
-	return strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
-}
-
 // A primary that has lost its role stays up, and takes no writes.
 func TestServerThatTurnsReadOnlyIsLeft(t *testing.T) {
 	rootDSN := startServer(t)
-	root := hostHandle(t, rootDSN)
+	root := database.Handle(t, rootDSN)
 	// Root may write all the same.
-	execute(t, root, "CREATE DATABASE keysdb")
-	execute(t, root, "CREATE USER app@localhost")
-	execute(t, root, "GRANT ALL ON keysdb.* TO app@localhost")
+	sqltest.Execute(t, root, "CREATE DATABASE keysdb")
+	sqltest.Execute(t, root, "CREATE USER app@localhost")
+	sqltest.Execute(t, root, "GRANT ALL ON keysdb.* TO app@localhost")
 	dsn := "app" + rootDSN[len("root"):] + "keysdb"
 	store := openStore(t, dsn)
 	store.owned.SetMaxOpenConns(2)
-	require.NoError(t, store.Create(t.Context(), newKey("k")))
-	w := startWatch(t, store)
+	require.NoError(t, store.Create(t.Context(), storetest.NewKey("k")))
+	w := storetest.StartWatch(t, store)
 
-	execute(t, root, "SET GLOBAL read_only = 1")
-	require.ErrorContains(t, w.end(t, time.Second), "takes no writes any more")
+	sqltest.Execute(t, root, "SET GLOBAL read_only = 1")
+	require.ErrorContains(t, w.End(t, time.Second), "takes no writes any more")
 	require.Error(t, store.Watch(t.Context(), func(string) { t.Error("it told of a change") }))
 	for range 3 {
-		key := newKey("k")
+		key := storetest.NewKey("k")
 		require.ErrorContains(t, store.Update(t.Context(), key), "the server takes no writes")
 	}
 	assert.Equal(t, 0, store.owned.Stats().OpenConnections, "connections kept to a server without writes")
@@ -92,9 +78,25 @@ func TestServerThatTurnsReadOnlyIsLeft(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, openStore(t, dsn).Close(), "a server that only looks up may start")
 
-	execute(t, root, "SET GLOBAL read_only = 0")
-	require.NoError(t, store.Update(t.Context(), newKey("k")))
-	w = startWatch(t, store)
+	sqltest.Execute(t, root, "SET GLOBAL read_only = 0")
+	require.NoError(t, store.Update(t.Context(), storetest.NewKey("k")))
+	w = storetest.StartWatch(t, store)
 	require.NoError(t, store.Delete(t.Context(), "k"))
-	w.expect(t, "k")
+	w.Expect(t, "k")
+}
+
+func TestWatchEndsWithItsConnection(t *testing.T) {
+	dsn := newDatabase(t)
+	db := database.Handle(t, dsn)
+	// One connection each for Watch and for all else, to tell which is which.
+	db.SetMaxOpenConns(2)
+	store := database.StoreOver(t, db, nil)
+	w := sqltest.StartWatch(t, store)
+	watch := sqltest.Count(t, db, `SELECT id FROM information_schema.processlist
+		WHERE db = DATABASE() AND id <> CONNECTION_ID()`)
+	sqltest.Execute(t, db, "KILL ?", watch)
+	_ = w.End(t, time.Second)
+	w = sqltest.StartWatch(t, store)
+	require.NoError(t, store.Create(t.Context(), storetest.NewKey("k")))
+	w.Expect(t, "k")
 }

@@ -1,7 +1,6 @@
 package postgres
 
 import (
-	"database/sql"
 	"fmt"
 	"testing"
 
@@ -12,27 +11,28 @@ import (
 
 	"github.com/seed-be062aaa/apikey"
 	"github.com/seed-be062aaa/apikey/apikeytest"
-	"github.com/seed-be062aaa/apikey/sqlstore"
+	"github.com/seed-be062aaa/apikey/internal/storetest"
+	"github.com/seed-be062aaa/apikey/sqlstore/internal/sqltest"
 )
 
 // Each rule has a schema of its own.
 func TestStoreKeepsTheContract(t *testing.T) {
 	dsn := newDatabase(t)
-	db := hostHandle(t, dsn)
+	db := database.Handle(t, dsn)
 	schemas := 0
 	apikeytest.TestStore(t, func(t *testing.T) apikey.Store {
 		t.Helper()
 		schemas++
 		schema := fmt.Sprint("schema", schemas)
-		execute(t, db, "CREATE SCHEMA "+schema)
-		return openStore(t, dsn+"?search_path="+schema)
+		sqltest.Execute(t, db, "CREATE SCHEMA "+schema)
+		return database.Store(t, dsn+"?search_path="+schema)
 	})
 }
 
 // A handle as a host may have it: transactions that are stricter than needed, no
 // prepared statements, a prefix, and beside it other stores in the same database.
 func TestStoreOverHostHandleKeepsTheContract(t *testing.T) {
-	testWithPrefixes(t, hostHandle(t, newDatabase(t), stricter))
+	database.TestStoreOver(t, configured(t, newDatabase(t), stricter))
 }
 
 func stricter(config *pgx.ConnConfig) {
@@ -42,38 +42,25 @@ func stricter(config *pgx.ConnConfig) {
 
 func TestStoreOverPoolKeepsTheContract(t *testing.T) {
 	db := stdlib.OpenDBFromPool(newPool(t, newDatabase(t), 4))
-	closeAfter(t, db)
-	testWithPrefixes(t, db)
-}
-
-// testWithPrefixes gives each rule a prefix of its own.
-func testWithPrefixes(t *testing.T, db *sql.DB) {
-	t.Helper()
-	other := newStore(t, db, nil)
-	require.NoError(t, other.Create(t.Context(), newKey("other")))
-	prefixes := 0
-	apikeytest.TestStore(t, func(t *testing.T) apikey.Store {
-		t.Helper()
-		prefixes++
-		return newStore(t, db, &sqlstore.Options{Prefix: fmt.Sprintf("host%d_keys_", prefixes)})
-	})
+	storetest.CloseAfter(t, db)
+	database.TestStoreOver(t, db)
 }
 
 func TestLogKeepsTheContract(t *testing.T) {
 	dsn := newDatabase(t)
-	db := hostHandle(t, dsn)
+	db := database.Handle(t, dsn)
 	schemas := 0
 	apikeytest.TestLog(t, func(t *testing.T) apikey.LogStore {
 		t.Helper()
 		schemas++
 		schema := fmt.Sprint("schema", schemas)
-		execute(t, db, "CREATE SCHEMA "+schema)
-		return openLog(t, dsn+"?search_path="+schema, &keepAll)
+		sqltest.Execute(t, db, "CREATE SCHEMA "+schema)
+		return database.Log(t, dsn+"?search_path="+schema, &sqltest.KeepAll)
 	})
 }
 
 func TestLogOverHostHandleKeepsTheContract(t *testing.T) {
-	testLogWithPrefixes(t, hostHandle(t, newDatabase(t), stricter))
+	database.TestLogOver(t, configured(t, newDatabase(t), stricter))
 }
 
 func newPool(t testing.TB, dsn string, size int32) *pgxpool.Pool {

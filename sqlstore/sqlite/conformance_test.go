@@ -1,7 +1,6 @@
 package sqlite
 
 import (
-	"database/sql"
 	"fmt"
 	"path/filepath"
 	"testing"
@@ -10,7 +9,9 @@ import (
 
 	"github.com/seed-be062aaa/apikey"
 	"github.com/seed-be062aaa/apikey/apikeytest"
+	"github.com/seed-be062aaa/apikey/internal/storetest"
 	"github.com/seed-be062aaa/apikey/sqlstore"
+	"github.com/seed-be062aaa/apikey/sqlstore/internal/sqltest"
 )
 
 func TestStoreKeepsTheContract(t *testing.T) {
@@ -21,21 +22,9 @@ func TestStoreKeepsTheContract(t *testing.T) {
 }
 
 // A handle as a host may have it: one pool for all, transactions that begin
-// deferred, foreign keys not enforced, a prefix, and beside it another store in
-// the same database.
+// deferred, foreign keys not enforced.
 func TestStoreOverHostHandleKeepsTheContract(t *testing.T) {
-	apikeytest.TestStore(t, func(t *testing.T) apikey.Store {
-		t.Helper()
-		db := hostHandle(t, filepath.Join(t.TempDir(), "host.db"))
-		other, err := New(t.Context(), db, nil)
-		require.NoError(t, err)
-		closeAfter(t, other)
-		require.NoError(t, other.Create(t.Context(), newKey("other")))
-		store, err := New(t.Context(), db, &sqlstore.Options{Prefix: "host_keys_"})
-		require.NoError(t, err)
-		closeAfter(t, store)
-		return store
-	})
+	database.TestStoreOver(t, database.Handle(t, database.Make(t)))
 }
 
 // SQLite takes numbered parameters too, which other databases demand.
@@ -45,35 +34,32 @@ func TestStoreWithNumberedParametersKeepsTheContract(t *testing.T) {
 	d.Placeholder = func(n int) string { return fmt.Sprint("?", n) }
 	apikeytest.TestStore(t, func(t *testing.T) apikey.Store {
 		t.Helper()
-		db := hostHandle(t, filepath.Join(t.TempDir(), "host.db"))
+		db := database.Handle(t, filepath.Join(t.TempDir(), "host.db"))
 		store, err := sqlstore.New(t.Context(), db, d, nil)
 		require.NoError(t, err)
-		closeAfter(t, store)
+		storetest.CloseAfter(t, store)
 		return store
 	})
 }
 
-func openFile(t testing.TB, path string) *Store {
-	t.Helper()
-	store, err := Open(t.Context(), path)
-	require.NoError(t, err)
-	closeAfter(t, store)
-	return store
+func TestLogKeepsTheContract(t *testing.T) {
+	apikeytest.TestLog(t, func(t *testing.T) apikey.LogStore {
+		t.Helper()
+		return openLogFile(t, filepath.Join(t.TempDir(), "log.db"), &sqltest.KeepAll)
+	})
 }
 
-func hostHandle(t testing.TB, path string) *sql.DB {
-	t.Helper()
-	db, err := sql.Open("sqlite", path+"?_pragma=journal_mode(WAL)&_pragma=busy_timeout(30000)")
-	require.NoError(t, err)
-	closeAfter(t, db)
-	return db
+func TestLogOverHostHandleKeepsTheContract(t *testing.T) {
+	database.TestLogOver(t, database.Handle(t, database.Make(t)))
 }
 
-func closeAfter(t testing.TB, c interface{ Close() error }) {
-	t.Helper()
-	t.Cleanup(func() { require.NoError(t, c.Close()) })
-}
-
-func newKey(id string) *apikey.Key {
-	return &apikey.Key{ID: id, Version: 1, Credentials: []apikey.Credential{{Digest: apikey.DigestOf(id)}}}
+// The store of keys keeps the log in its file.
+func TestStoreKeepsALog(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keys.db")
+	store := openFile(t, path)
+	entries := sqltest.NewEntries(0, 20)
+	require.NoError(t, store.WriteLog(t.Context(), entries))
+	require.Equal(t, sqltest.Reversed(entries), sqltest.ReadAll(t, store, apikey.LogQuery{Bodies: true}))
+	beside := openLogFile(t, path, nil)
+	require.Equal(t, sqltest.Reversed(entries), sqltest.ReadAll(t, beside, apikey.LogQuery{Bodies: true}))
 }

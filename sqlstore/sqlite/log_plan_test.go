@@ -1,48 +1,23 @@
 package sqlite
 
 import (
-	"database/sql"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
-	"modernc.org/sqlite"
 
-	"github.com/seed-be062aaa/apikey"
 	"github.com/seed-be062aaa/apikey/sqlstore"
+	"github.com/seed-be062aaa/apikey/sqlstore/internal/sqltest"
 )
 
 // Nothing that a log does looks at all rows, or sorts them.
 func TestLogStatementsUseIndexes(t *testing.T) {
-	connector, err := sqlite.NewConnector(filepath.Join(t.TempDir(), "log.db") + "?_pragma=journal_mode(WAL)&_pragma=busy_timeout(30000)")
-	require.NoError(t, err)
-	watched := &spy{Connector: connector}
-	db := sql.OpenDB(watched)
-	closeAfter(t, db)
-	log, err := NewLog(t.Context(), db, &sqlstore.LogOptions{MaxBytes: 1000})
-	require.NoError(t, err)
-	closeAfter(t, log)
-	entries := withBodies(newEntries(0, 50), "a request", "a response")
-	for i := range entries {
-		entries[i].Status = 200 + i%2
-	}
-	for range 2 { // the second time, the IDs are there
-		require.NoError(t, log.WriteLog(t.Context(), entries))
-	}
-	for _, q := range []apikey.LogQuery{
-		{}, {ID: entries[3].ID, Bodies: true}, {KeyID: entries[3].KeyID}, {Status: 201}, {Path: "/api", From: recently},
-		{KeyID: entries[3].KeyID, Status: 201, Path: entries[3].Path}, {Method: "PURGE"}, {Path: "/api/infrastructure/servers/nowhere"},
-	} {
-		q.Limit = 10
-		_, _, err := log.ReadLog(t.Context(), q)
-		require.NoError(t, err)
-	}
-	require.NoError(t, log.Trim(t.Context()))
+	db, watched := database.SpyOn(t, database.Make(t))
+	log := database.LogOver(t, db, &sqlstore.LogOptions{MaxBytes: 1000})
+	sqltest.UseLog(t, log, 50)
 
 	plans := map[string]string{}
-	for _, statement := range watched.statements {
+	for _, statement := range watched.Statements() {
 		if !strings.Contains(statement, "apikey_log") || strings.Contains(statement, "CREATE") || strings.Contains(statement, "schema") {
 			continue
 		}

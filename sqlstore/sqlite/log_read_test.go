@@ -10,16 +10,17 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-be062aaa/apikey"
+	"github.com/seed-be062aaa/apikey/sqlstore/internal/sqltest"
 )
 
 // A search that finds little ends soon, and goes on from there.
 func TestLogSearchesAreBounded(t *testing.T) {
-	log := openLogFile(t, filepath.Join(t.TempDir(), "log.db"), &keepAll)
+	log := openLogFile(t, filepath.Join(t.TempDir(), "log.db"), &sqltest.KeepAll)
 	const n = 12_000
-	entries := newEntries(0, n)
+	entries := sqltest.NewEntries(0, n)
 	for i := range entries { // each in a slot of its own
-		entries[i].Time = recently.Add(time.Duration(i) * 5 * time.Second)
-		entries[i].ID = entryID(entries[i].Time, i)
+		entries[i].Time = sqltest.Recently.Add(time.Duration(i) * 5 * time.Second)
+		entries[i].ID = sqltest.EntryID(entries[i].Time, i)
 		entries[i].RequestID = entries[i].ID
 		entries[i].KeyID, entries[i].Path = "k", "/api/infrastructure/servers/1"
 	}
@@ -31,19 +32,19 @@ func TestLogSearchesAreBounded(t *testing.T) {
 	require.NoError(t, err)
 	assert.Empty(t, page)
 	assert.NotEmpty(t, next, "after %v", time.Since(began))
-	assert.Equal(t, entries[:1], readAll(t, log, q))
+	assert.Equal(t, entries[:1], sqltest.ReadAll(t, log, q))
 }
 
 // A large server has more series than are looked for one by one.
 func TestLogOfManySeries(t *testing.T) {
-	log := openLogFile(t, filepath.Join(t.TempDir(), "log.db"), &keepAll)
+	log := openLogFile(t, filepath.Join(t.TempDir(), "log.db"), &sqltest.KeepAll)
 	const n = 4000
-	entries := newEntries(0, n)
+	entries := sqltest.NewEntries(0, n)
 	status := map[int][]apikey.LogEntry{}
 	for i := range entries {
 		e := &entries[i]
-		e.Time = recently.Add(time.Duration(i) * 250 * time.Millisecond)
-		e.ID = entryID(e.Time, i)
+		e.Time = sqltest.Recently.Add(time.Duration(i) * 250 * time.Millisecond)
+		e.ID = sqltest.EntryID(e.Time, i)
 		e.RequestID = e.ID
 		e.Route = fmt.Sprintf("/api/%d/{name}", i%400)
 		e.Path = fmt.Sprintf("/api/%d/%d", i%400, i)
@@ -57,9 +58,9 @@ func TestLogOfManySeries(t *testing.T) {
 	}
 	require.NoError(t, log.WriteLog(t.Context(), entries))
 	for code, want := range status { // of 400 series, 100 and 1
-		assert.Equal(t, reversed(want), readAll(t, log, apikey.LogQuery{Status: code}))
-		of := readAll(t, log, apikey.LogQuery{Status: code, KeyID: want[0].KeyID})
+		assert.Equal(t, sqltest.Reversed(want), sqltest.ReadAll(t, log, apikey.LogQuery{Status: code}))
+		of := sqltest.ReadAll(t, log, apikey.LogQuery{Status: code, KeyID: want[0].KeyID})
 		assert.Equal(t, want[0], of[len(of)-1])
 	}
-	assert.Len(t, readAll(t, log, apikey.LogQuery{Path: "/api/3"}), 111*n/400)
+	assert.Len(t, sqltest.ReadAll(t, log, apikey.LogQuery{Path: "/api/3"}), 111*n/400)
 }

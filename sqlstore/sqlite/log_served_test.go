@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-be062aaa/apikey"
+	"github.com/seed-be062aaa/apikey/sqlstore/internal/sqltest"
 )
 
 // served returns an Authority that logs into that log, a handler that it guards, and
@@ -47,11 +48,13 @@ func served(ctx context.Context, log *Log, required bool) (auth *apikey.Authorit
 func TestRequestsOutliveTheirLog(t *testing.T) {
 	faults := map[string]func(t *testing.T, log *Log, path string) (end func()){
 		"locked by another process": func(t *testing.T, _ *Log, path string) func() {
-			p := start(t, "lock", path, "")
-			require.Equal(t, "locked", p.line(t))
-			return func() { require.NoError(t, p.stdin.Close()) }
+			t.Helper()
+			p := sqltest.Start(t, "lock", path, "")
+			require.Equal(t, "locked", p.Line(t))
+			return p.Release
 		},
 		"full": func(t *testing.T, log *Log, _ string) func() {
+			t.Helper()
 			limit := func(pages int) {
 				_, err := log.writes.ExecContext(t.Context(), fmt.Sprint("PRAGMA max_page_count = ", pages))
 				require.NoError(t, err)
@@ -93,9 +96,9 @@ func TestRequestsOutliveTheirLog(t *testing.T) {
 				s := auth.LogStats()
 				assert.Equal(t, s.Accepted, s.Stored+s.Dropped)
 				assert.Zero(t, s.Dropped, "there was room for all")
-				assert.Len(t, readAll(t, log, apikey.LogQuery{Outcome: apikey.OutcomeAllowed}), codes[200]+1)
-				assert.Len(t, readAll(t, log, apikey.LogQuery{Outcome: apikey.OutcomeError, Status: 503}), codes[503])
-				requireConsistent(t, log.writes)
+				assert.Len(t, sqltest.ReadAll(t, log, apikey.LogQuery{Outcome: apikey.OutcomeAllowed}), codes[200]+1)
+				assert.Len(t, sqltest.ReadAll(t, log, apikey.LogQuery{Outcome: apikey.OutcomeError, Status: 503}), codes[503])
+				database.RequireConsistent(t, log.writes)
 			})
 		}
 	}
@@ -131,24 +134,25 @@ func servedRole(ctx context.Context, path, _ string) error {
 // other.
 func TestKilledServerLosesItsLastEntries(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "log.db")
-	p := start(t, "served", path, "")
+	p := sqltest.Start(t, "served", path, "")
 	stored := 0
-	for killed := false; p.lines.Scan(); {
+	count := func(line string) {
 		var err error
-		stored, err = strconv.Atoi(p.lines.Text())
-		require.NoError(t, err, p.lines.Text())
-		if stored > 5000 && !killed {
-			killed = true
-			require.NoError(t, p.cmd.Process.Kill())
-		}
+		stored, err = strconv.Atoi(line)
+		require.NoError(t, err, line)
+	}
+	for stored <= 5000 {
+		count(p.Line(t))
+	}
+	for _, line := range p.LinesUntilKilled(t, 0) {
+		count(line)
 	}
 	ended := time.Now()
-	require.Error(t, p.cmd.Wait(), "killed")
 
-	log := openLogFile(t, path, &keepAll)
+	log := openLogFile(t, path, &sqltest.KeepAll)
 	requireSound(t, log.writes)
-	requireConsistent(t, log.writes)
-	entries := readAll(t, log, apikey.LogQuery{Outcome: apikey.OutcomeAllowed, Bodies: true})
+	database.RequireConsistent(t, log.writes)
+	entries := sqltest.ReadAll(t, log, apikey.LogQuery{Outcome: apikey.OutcomeAllowed, Bodies: true})
 	require.GreaterOrEqual(t, len(entries)+1, stored, "what was acknowledged, which the key's own entry was too")
 	for i, e := range entries {
 		path := fmt.Sprint("/", len(entries)-1-i)

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-be062aaa/apikey"
+	"github.com/seed-be062aaa/apikey/internal/storetest"
 )
 
 func TestOpenTakesPathsAsTheyAre(t *testing.T) {
@@ -27,7 +28,7 @@ func TestOpenTakesPathsAsTheyAre(t *testing.T) {
 			path := filepath.Join(dir, name)
 			store, err := Open(t.Context(), path)
 			require.NoError(t, err)
-			require.NoError(t, store.Create(t.Context(), newKey("k")))
+			require.NoError(t, store.Create(t.Context(), storetest.NewKey("k")))
 			require.NoError(t, store.Close())
 			files, err := os.ReadDir(dir)
 			require.NoError(t, err)
@@ -75,13 +76,13 @@ func TestOpenStaysInItsDirectory(t *testing.T) {
 	first, second := t.TempDir(), t.TempDir()
 	t.Chdir(first)
 	store := openFile(t, "keys.db")
-	require.NoError(t, store.Create(t.Context(), newKey("k")))
+	require.NoError(t, store.Create(t.Context(), storetest.NewKey("k")))
 	t.Chdir(second)
 	store.reads.SetMaxIdleConns(0) // the next statements make new connections
 	store.writes.SetMaxIdleConns(0)
 	_, err := store.Lookup(t.Context(), apikey.DigestOf("k"))
 	require.NoError(t, err)
-	require.NoError(t, store.Create(t.Context(), newKey("another")))
+	require.NoError(t, store.Create(t.Context(), storetest.NewKey("another")))
 	require.NoFileExists(t, filepath.Join(second, "keys.db"))
 	_, err = openFile(t, filepath.Join(first, "keys.db")).Get(t.Context(), "another")
 	require.NoError(t, err)
@@ -93,7 +94,7 @@ func TestFilesAreTheOwnersAlone(t *testing.T) {
 	}
 	dir := t.TempDir()
 	store := openFile(t, filepath.Join(dir, "keys.db"))
-	require.NoError(t, store.Create(t.Context(), newKey("k")))
+	require.NoError(t, store.Create(t.Context(), storetest.NewKey("k")))
 	for _, name := range []string{"keys.db", "keys.db-wal", "keys.db-shm"} {
 		info, err := os.Stat(filepath.Join(dir, name))
 		require.NoError(t, err)
@@ -119,7 +120,7 @@ func TestCloseEmptiesTheLog(t *testing.T) {
 	dir := t.TempDir()
 	store, err := Open(t.Context(), filepath.Join(dir, "keys.db"))
 	require.NoError(t, err)
-	require.NoError(t, store.Create(t.Context(), newKey("k")))
+	require.NoError(t, store.Create(t.Context(), storetest.NewKey("k")))
 	require.NoError(t, store.Close())
 	files, err := os.ReadDir(dir)
 	require.NoError(t, err)

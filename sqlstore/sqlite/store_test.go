@@ -2,8 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
-	"database/sql/driver"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -20,6 +18,7 @@ import (
 	"modernc.org/sqlite"
 
 	"github.com/seed-be062aaa/apikey"
+	"github.com/seed-be062aaa/apikey/internal/storetest"
 	"github.com/seed-be062aaa/apikey/sqlstore"
 )
 
@@ -27,9 +26,7 @@ import (
 // has written in between, whatever its busy_timeout.
 func TestWritersInTwoHandles(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keys.db")
-	host, err := New(t.Context(), hostHandle(t, path), nil)
-	require.NoError(t, err)
-	closeAfter(t, host)
+	host := database.StoreOver(t, database.Handle(t, path), nil)
 	stores := []interface {
 		apikey.ManagedStore
 		apikey.UseRecorder
@@ -39,7 +36,7 @@ func TestWritersInTwoHandles(t *testing.T) {
 	for i, store := range stores {
 		for n := range 4 {
 			wg.Go(func() {
-				key := newKey(fmt.Sprint("key-", i, "-", n))
+				key := storetest.NewKey(fmt.Sprint("key-", i, "-", n))
 				assert.NoError(t, store.Create(t.Context(), key))
 				for range 15 {
 					assert.NoError(t, store.Update(t.Context(), key))
@@ -65,7 +62,7 @@ func TestNewerTablesAreRefused(t *testing.T) {
 }
 
 func TestPrefixIsValidated(t *testing.T) {
-	db := hostHandle(t, filepath.Join(t.TempDir(), "host.db"))
+	db := database.Handle(t, filepath.Join(t.TempDir(), "host.db"))
 	for _, prefix := range []string{"Keys_", "1_", "_", "a b", "a;", "a-", "é", strings.Repeat("a", 31)} {
 		_, err := New(t.Context(), db, &sqlstore.Options{Prefix: prefix})
 		require.ErrorContains(t, err, fmt.Sprintf("%q", prefix))
@@ -76,8 +73,8 @@ func TestPrefixIsValidated(t *testing.T) {
 // all, so none of it is handed on.
 func TestDriverTextsOfDuplicatesAreDropped(t *testing.T) {
 	store := openFile(t, filepath.Join(t.TempDir(), "keys.db"))
-	require.NoError(t, store.Create(t.Context(), newKey("taken")))
-	require.NoError(t, store.Create(t.Context(), newKey("other")))
+	require.NoError(t, store.Create(t.Context(), storetest.NewKey("taken")))
+	require.NoError(t, store.Create(t.Context(), storetest.NewKey("other")))
 	key := func(id string, digests ...string) *apikey.Key {
 		key := &apikey.Key{ID: id, Version: 1}
 		for _, d := range digests {
@@ -110,7 +107,7 @@ func TestADigestOfAnotherLengthIsAnError(t *testing.T) {
 	for _, length := range []int{1, 31, 33} {
 		t.Run(fmt.Sprint(length, " bytes"), func(t *testing.T) {
 			store := openFile(t, filepath.Join(t.TempDir(), "keys.db"))
-			key := newKey("k")
+			key := storetest.NewKey("k")
 			key.Credentials = append(key.Credentials, apikey.Credential{Digest: apikey.DigestOf("older")})
 			require.NoError(t, store.Create(t.Context(), key))
 			write(t, store, "PRAGMA ignore_check_constraints = 1")
@@ -130,7 +127,7 @@ func TestADigestOfAnotherLengthIsAnError(t *testing.T) {
 // A program that knows more levels may have written them.
 func TestUnknownLevelsOfLoggingAreLeftOut(t *testing.T) {
 	store := openFile(t, filepath.Join(t.TempDir(), "keys.db"))
-	require.NoError(t, store.Create(t.Context(), newKey("k")))
+	require.NoError(t, store.Create(t.Context(), storetest.NewKey("k")))
 	for stored, want := range map[int]apikey.Logging{
 		4: apikey.LogNone, 5: apikey.LogRequest, 128 + 2: apikey.LogResponse, 255: apikey.LogBoth,
 	} {
@@ -212,13 +209,13 @@ func TestNoMixUp(t *testing.T) {
 // A full disk refuses new keys, loses none, and needs nobody to recover.
 func TestFullDisk(t *testing.T) {
 	store := openFile(t, filepath.Join(t.TempDir(), "keys.db"))
-	require.NoError(t, store.Create(t.Context(), newKey("k")))
+	require.NoError(t, store.Create(t.Context(), storetest.NewKey("k")))
 	limit := func(pages int) {
 		_, err := store.writes.ExecContext(t.Context(), fmt.Sprint("PRAGMA max_page_count = ", pages))
 		require.NoError(t, err)
 	}
 	limit(1) // which SQLite takes for the present size
-	big := newKey("big")
+	big := storetest.NewKey("big")
 	big.Description = strings.Repeat("x", 1<<20)
 	require.ErrorContains(t, store.Create(t.Context(), big), "full")
 	_, err := store.Lookup(t.Context(), apikey.DigestOf("k"))
@@ -234,7 +231,7 @@ func TestFullDisk(t *testing.T) {
 func TestUsesNeverUndoRevocation(t *testing.T) {
 	store := openFile(t, filepath.Join(t.TempDir(), "keys.db"))
 	for i := range 50 {
-		key := newKey(fmt.Sprint("key", i))
+		key := storetest.NewKey(fmt.Sprint("key", i))
 		require.NoError(t, store.Create(t.Context(), key))
 		key.RevokedAt = time.Now()
 		var wg sync.WaitGroup
@@ -250,84 +247,4 @@ func TestUsesNeverUndoRevocation(t *testing.T) {
 		require.False(t, got.RevokedAt.IsZero())
 		require.Len(t, got.Credentials, 1)
 	}
-}
-
-// A spy notes the statements that a handle prepares.
-type spy struct {
-	driver.Connector
-	mu         sync.Mutex
-	statements []string
-}
-
-func (s *spy) Connect(ctx context.Context) (driver.Conn, error) {
-	conn, err := s.Connector.Connect(ctx)
-	return spyConn{conn, s}, err
-}
-
-// A spyConn is of the least kind, by which every statement is prepared first.
-type spyConn struct {
-	driver.Conn
-	spy *spy
-}
-
-func (c spyConn) Prepare(query string) (driver.Stmt, error) {
-	c.spy.mu.Lock()
-	defer c.spy.mu.Unlock()
-	c.spy.statements = append(c.spy.statements, query)
-	return c.Conn.Prepare(query)
-}
-
-func TestStatementsUseIndexes(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "keys.db")
-	connector, err := sqlite.NewConnector(path)
-	require.NoError(t, err)
-	watched := &spy{Connector: connector}
-	db := sql.OpenDB(watched)
-	closeAfter(t, db)
-	store, err := New(t.Context(), db, nil)
-	require.NoError(t, err)
-	closeAfter(t, store)
-	use := apikey.Use{KeyID: "k", At: time.Now(), From: apikey.DigestOf("k"), To: apikey.DigestOf("moved")}
-	_, getErr := store.Get(t.Context(), "k")
-	_, listErr := store.List(t.Context(), apikey.Query{After: "z", Limit: 10})
-	require.ErrorIs(t, getErr, apikey.ErrNotFound)
-	require.NoError(t, listErr)
-	require.NoError(t, store.Create(t.Context(), newKey("k")))
-	require.NoError(t, store.Update(t.Context(), newKey("k")))
-	require.NoError(t, store.RecordUses(t.Context(), []apikey.Use{use}))
-	require.NoError(t, store.Delete(t.Context(), "k"))
-
-	lookups := 0
-	for _, statement := range watched.statements {
-		if !strings.Contains(statement, "WHERE") {
-			continue
-		}
-		plan := explain(t, db, statement)
-		assert.NotContains(t, plan, "SCAN apikey", statement)
-		if strings.Contains(statement, "asked.digest") {
-			lookups++
-			assert.Equal(t, "SEARCH asked USING COVERING INDEX apikey_credentials_digest (digest=?); "+
-				"SEARCH k USING PRIMARY KEY (id=?); "+
-				"SEARCH c USING PRIMARY KEY (key_id=?)", plan)
-		}
-	}
-	assert.Equal(t, 1, lookups)
-}
-
-// explain returns the steps of a statement's query plan.
-func explain(t *testing.T, db *sql.DB, statement string) string {
-	t.Helper()
-	args := make([]any, strings.Count(statement, "?"))
-	rows, err := db.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+statement, args...)
-	require.NoError(t, err)
-	defer rows.Close()
-	var steps []string
-	for rows.Next() {
-		var id, parent, unused int
-		var detail string
-		require.NoError(t, rows.Scan(&id, &parent, &unused, &detail))
-		steps = append(steps, detail)
-	}
-	require.NoError(t, rows.Err())
-	return strings.Join(steps, "; ")
 }
