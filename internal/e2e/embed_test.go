@@ -84,9 +84,13 @@ func embedded(t *testing.T, opts *apikey.Options) *apikey.Authority {
 // logged returns what the log has of requests, the oldest first.
 func logged(t *testing.T, auth *apikey.Authority) []apikey.LogEntry {
 	t.Helper()
-	entries, next, err := auth.AccessLog(context.Background(), apikey.LogQuery{Limit: 1000, Bodies: true})
-	require.NoError(t, err)
-	require.Empty(t, next)
+	var entries []apikey.LogEntry
+	q := apikey.LogQuery{Limit: 1000, Bodies: true}
+	for begun := false; !begun || q.Cursor != ""; begun = true {
+		page, next, err := auth.AccessLog(context.Background(), q)
+		require.NoError(t, err)
+		entries, q.Cursor = append(entries, page...), next
+	}
 	slices.Reverse(entries)
 	return slices.DeleteFunc(entries, func(e apikey.LogEntry) bool { return e.Outcome == apikey.OutcomeChange })
 }
