@@ -56,9 +56,20 @@ func (a *Authority) readBody(
 			return data, false, readFailure(err)
 		}
 		if len(data) == cap(data) {
-			data = slices.Grow(data, len(data))
+			data = slices.Grow(data, a.moreRoom(len(data), r.ContentLength))
 		}
 	}
+}
+
+// moreRoom returns how much to set aside beside what is there of a body of that
+// declared length, if it is known: three times as much, for what was read must bear
+// what is held, and no more than can come.
+func (a *Authority) moreRoom(read int, declared int64) int {
+	most := max(a.opts.MaxBody, a.opts.MaxBody+1) // one more, if there is, says that it is too long
+	if declared >= int64(read) {
+		most = min(most, declared+1)
+	}
+	return int(max(1, min(3*int64(read), most-int64(read))))
 }
 
 func readFailure(err error) *failure {
