@@ -139,6 +139,14 @@ func (k *Key) withoutDigests() *Key {
 	return c
 }
 
+// withoutCredentials returns a copy of the key for a handler.
+func (k *Key) withoutCredentials() *Key {
+	c := *k
+	c.Credentials = nil
+	c.LastUsedAt = notAhead(c.LastUsedAt, time.Now())
+	return c.Clone()
+}
+
 // credential returns the key's credential with digest d, or nil. The comparison
 // takes the same time wherever two digests differ.
 func (k *Key) credential(d Digest) *Credential {

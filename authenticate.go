@@ -23,10 +23,7 @@ func (a *Authority) Authenticate(ctx context.Context, text string) (*Key, error)
 	if f != nil {
 		return nil, a.refuse(f)
 	}
-	key = key.Clone()
-	key.Credentials = nil
-	key.LastUsedAt = notAhead(key.LastUsedAt, time.Now())
-	return key, nil
+	return key.withoutCredentials(), nil
 }
 
 // implausible says why no store is asked for text.
@@ -96,8 +93,12 @@ func (h *heldKey) hold(key *Key, digest *Digest) {
 		h.until = math.MinInt64
 	}
 	for _, end := range []time.Time{key.ExpiresAt, key.credential(*digest).ExpiresAt} {
-		if !end.IsZero() && end.Before(time.Unix(0, math.MaxInt64)) {
-			h.until = min(h.until, max(0, end.UnixNano()))
+		switch {
+		case end.IsZero() || end.After(time.Unix(0, math.MaxInt64)):
+		case end.Before(time.Unix(0, 0)): // of times long past UnixNano says anything
+			h.until = math.MinInt64
+		default:
+			h.until = min(h.until, end.UnixNano())
 		}
 	}
 }

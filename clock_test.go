@@ -201,6 +201,18 @@ func TestALastUseFromBeforeTheClockWasSetBackIsWrittenAsOfNow(t *testing.T) {
 	}
 }
 
+// A host's store may hold any time at all, also one that no 64 bits of nanoseconds do.
+func TestExpiryIsOfAnyYear(t *testing.T) {
+	for year, want := range map[int]*failure{
+		-5: failKeyExpired, 0: failKeyExpired, 2: failKeyExpired, 1000: failKeyExpired, 1400: failKeyExpired, 1677: failKeyExpired,
+		1960: failKeyExpired, 1971: failKeyExpired, 2020: failKeyExpired, 2200: nil, 2263: nil, 2600: nil, 9999: nil, 20000: nil,
+	} {
+		at := time.Date(year, 6, 1, 0, 0, 0, 0, time.UTC)
+		assert.Same(t, want, refusalOf(&Key{ExpiresAt: at}, &Credential{}, time.Now()), "key, year %d", year)
+		assert.Same(t, want, refusalOf(&Key{}, &Credential{ExpiresAt: at}, time.Now()), "credential, year %d", year)
+	}
+}
+
 // refusalOf says why the key, found by that credential, opens nothing at a moment.
 func refusalOf(key *Key, credential *Credential, now time.Time) *failure {
 	found, held := key.Clone(), heldKey{}

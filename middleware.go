@@ -6,7 +6,6 @@ import (
 	"io"
 	"net/http"
 	"slices"
-	"time"
 )
 
 // Require returns middleware that serves only requests whose key holds all of
@@ -328,8 +327,5 @@ func FromContext(ctx context.Context) (key Key, ok bool) {
 	if id == nil {
 		return Key{}, false
 	}
-	key = *id.key
-	key.Credentials = nil
-	key.LastUsedAt = notAhead(key.LastUsedAt, time.Now())
-	return *key.Clone(), true
+	return *id.key.withoutCredentials(), true
 }
