@@ -201,6 +201,24 @@ func TestALastUseFromBeforeTheClockWasSetBackIsWrittenAsOfNow(t *testing.T) {
 	}
 }
 
+// During an overlap a key has two texts, and each a mark of its use.
+func TestTheLastUseByEitherTextCounts(t *testing.T) {
+	store := NewMemoryStore()
+	auth, err := New(t.Context(), store, nil)
+	require.NoError(t, err)
+	key, err := auth.IssueCustom(t.Context(), KeySpec{}, "a text")
+	require.NoError(t, err)
+	digest, one, other := DigestOf("a text"), &heldKey{key: key}, &heldKey{key: key}
+	began := time.Now().Add(-time.Minute)
+	for i, held := range []*heldKey{one, other, one, one, other, other, one, one} {
+		auth.uses.note(held, began.Add(time.Duration(i)*time.Second), &digest, &digest)
+	}
+	require.NoError(t, auth.FlushUses(t.Context()))
+	stored, err := store.Get(t.Context(), key.ID)
+	require.NoError(t, err)
+	require.Equal(t, storable(began.Add(7*time.Second)), stored.LastUsedAt)
+}
+
 // A host's store may hold any time at all, also one that no 64 bits of nanoseconds do.
 func TestExpiryIsOfAnyYear(t *testing.T) {
 	for year, want := range map[int]*failure{

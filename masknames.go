@@ -145,7 +145,7 @@ func (f *signFinder) next(from int) int {
 }
 
 func (f *signFinder) after(last, from int, sign byte) int {
-	if last >= from || from > len(f.text) {
+	if last >= from {
 		return last
 	}
 	if n := strings.IndexByte(f.text[from:], sign); n >= 0 {

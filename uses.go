@@ -106,8 +106,11 @@ func (b *useBatch) merge(use waitingUse) {
 		if use.To == (Digest{}) {
 			use.From, use.To = before.From, before.To
 		}
-		if use.mark == nil {
+		switch {
+		case use.mark == nil:
 			use.mark = before.mark
+		case before.mark != nil && before.mark != use.mark:
+			before.mark.batch.Store(0) // which nobody reads any more: the next use by it is noted anew
 		}
 	}
 	b.uses[use.KeyID] = use
