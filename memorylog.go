@@ -53,7 +53,7 @@ func (l *MemoryLog) ReadLog(ctx context.Context, q LogQuery) (entries []LogEntry
 	defer l.mu.RUnlock()
 	limit := max(q.Limit, 1)
 	for _, e := range slices.Backward(l.entries) {
-		if q.Cursor != "" && e.ID >= q.Cursor || !q.matches(&e) {
+		if q.Cursor != "" && e.ID >= q.Cursor || !q.Matches(&e) {
 			continue
 		}
 		if len(entries) == limit {
@@ -71,15 +71,4 @@ func (l *MemoryLog) ReadLog(ctx context.Context, q LogQuery) (entries []LogEntry
 func isLogID(text string) bool {
 	_, err := idEncoding.DecodeString(text)
 	return err == nil && len(text) == len(bootstrapID)
-}
-
-func (q *LogQuery) matches(e *LogEntry) bool {
-	return (q.ID == "" || e.ID == q.ID) &&
-		(q.KeyID == "" || e.KeyID == q.KeyID) &&
-		(q.Outcome == "" || e.Outcome == q.Outcome) &&
-		(q.Status == 0 || e.Status == q.Status) &&
-		(q.Method == "" || e.Method == q.Method) &&
-		strings.HasPrefix(e.Path, q.Path) &&
-		!e.Time.Before(q.From) &&
-		(q.To.IsZero() || e.Time.Before(q.To))
 }

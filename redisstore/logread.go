@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/redis/go-redis/v9"
 
@@ -126,7 +125,7 @@ func (r *logReader) take(members []string) (full bool, err error) {
 		if err != nil {
 			return false, err
 		}
-		if !r.matches(&e) {
+		if !r.q.Matches(&e) {
 			r.unwanted++
 			continue
 		}
@@ -140,16 +139,6 @@ func (r *logReader) take(members []string) (full bool, err error) {
 		r.entries = append(r.entries, e)
 	}
 	return false, nil
-}
-
-// matches judges what the range leaves open.
-func (r *logReader) matches(e *apikey.LogEntry) bool {
-	q := &r.q
-	return (q.KeyID == "" || e.KeyID == q.KeyID) &&
-		(q.Outcome == "" || e.Outcome == q.Outcome) &&
-		(q.Status == 0 || e.Status == q.Status) &&
-		(q.Method == "" || e.Method == q.Method) &&
-		strings.HasPrefix(e.Path, q.Path)
 }
 
 // readTexts fills in the texts of bodies. Entries that were removed meanwhile

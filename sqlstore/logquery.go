@@ -93,15 +93,3 @@ func (r *logReader) statement() string {
 	return "SELECT " + selection + " FROM apikey_log l LEFT JOIN apikey_log_bodies b ON b.id = l.id" +
 		" WHERE l.id >= ? AND l.id < ?" + r.where + " ORDER BY l.id DESC LIMIT " + strconv.Itoa(r.limit())
 }
-
-// matches has the last word on whether an entry is selected, byte for byte,
-// whatever the database's idea of equal texts. Its ID is in the range that was
-// asked for.
-func (r *logReader) matches(e *apikey.LogEntry) bool {
-	q := &r.q
-	return (q.KeyID == "" || e.KeyID == q.KeyID) &&
-		(q.Outcome == "" || e.Outcome == q.Outcome) &&
-		(q.Status == 0 || e.Status == q.Status) &&
-		(q.Method == "" || e.Method == q.Method) &&
-		strings.HasPrefix(e.Path, q.Path)
-}

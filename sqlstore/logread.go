@@ -154,7 +154,7 @@ func (r *logReader) read(ctx context.Context, from, to logID) (full bool, err er
 			return false, err
 		}
 		for i := range rows {
-			if !r.matches(rows[i].entry) {
+			if !r.q.Matches(rows[i].entry) {
 				continue
 			}
 			if len(r.entries) == r.q.Limit {
