@@ -17,6 +17,7 @@ func TestLogOnServer(t *testing.T) { database.TestLogOnServer(t) }
 
 func BenchmarkLookup(b *testing.B)     { database.BenchmarkLookup(b) }
 func BenchmarkRecordUses(b *testing.B) { database.BenchmarkRecordUses(b) }
+func BenchmarkList(b *testing.B)       { database.BenchmarkList(b) }
 func BenchmarkSearch(b *testing.B)     { database.BenchmarkSearch(b) }
 func BenchmarkWriteLog(b *testing.B)   { database.BenchmarkWriteLog(b) }
 func BenchmarkReadLog(b *testing.B)    { database.BenchmarkReadLog(b) }

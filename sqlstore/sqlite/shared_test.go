@@ -17,5 +17,6 @@ func TestProcesses(t *testing.T) { database.TestProcesses(t) }
 func TestLog(t *testing.T)       { database.TestLog(t) }
 
 func BenchmarkLookup(b *testing.B)   { database.BenchmarkLookup(b) }
+func BenchmarkList(b *testing.B)     { database.BenchmarkList(b) }
 func BenchmarkWriteLog(b *testing.B) { database.BenchmarkWriteLog(b) }
 func BenchmarkReadLog(b *testing.B)  { database.BenchmarkReadLog(b) }

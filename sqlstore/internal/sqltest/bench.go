@@ -31,6 +31,17 @@ func (d *Database) BenchmarkRecordUses(b *testing.B) {
 	}
 }
 
+// BenchmarkList reads the first page of 100,000 keys.
+func (d *Database) BenchmarkList(b *testing.B) {
+	const limit = 50
+	store := d.filled(b, benchmarkKeys)
+	for b.Loop() {
+		keys, err := store.List(b.Context(), apikey.Query{Limit: limit})
+		require.NoError(b, err)
+		require.Len(b, keys, limit)
+	}
+}
+
 // BenchmarkSearch reads 100,000 keys in vain.
 func (d *Database) BenchmarkSearch(b *testing.B) {
 	store := d.filled(b, benchmarkKeys)
