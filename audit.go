@@ -14,7 +14,7 @@ const codeActor = "code"
 
 // auditable refuses a change that a required log could not take.
 func (a *Authority) auditable() error {
-	if r := a.recorder; r != nil && r.opts.Required && !r.reserve(&record{action: ActionUpdate}) {
+	if r := a.recorder; r != nil && r.opts.Required && !r.reserve(&record{change: &recordedChange{}}) {
 		return fmt.Errorf("%w: nothing was changed", ErrLogFull)
 	}
 	return nil
@@ -26,17 +26,17 @@ func (a *Authority) audit(ctx context.Context, action Action, before, after *Key
 	if a.recorder == nil {
 		return
 	}
-	now := time.Now()
-	rec := record{
-		id: later(now.UnixNano()), start: now, outcome: OutcomeChange, action: action,
-		actor: codeActor, detail: describe(before, after), reserved: a.recorder.opts.Required,
+	change := recordedChange{action, codeActor, describe(before, after)}
+	if actor, ok := a.actor(ctx); ok {
+		change.actor = actor.ID
 	}
+	rec := record{
+		at: time.Now().UnixNano(), outcome: OutcomeChange, change: &change, reserved: a.recorder.opts.Required,
+	}
+	rec.id = later(rec.at)
 	rec.requestID = rec.id
 	if v := visitOf(ctx); v != nil {
-		rec.requestID = v.record.requestID
-	}
-	if actor, ok := a.actor(ctx); ok {
-		rec.actor = actor.ID
+		rec.requestID = v.requestID
 	}
 	if rec.keyID = keyIDOf(before, after); rec.keyID != "" {
 		a.recorder.offer(&rec)

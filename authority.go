@@ -22,6 +22,8 @@ import (
 type Authority struct {
 	*core
 	sources    []Source
+	outside    []place  // those of sources that stand outside the body
+	headers    []Source // … and in a header
 	errors     ErrorHandler
 	realm      string
 	challenges []string
@@ -35,7 +37,6 @@ type Authority struct {
 // core is what all views of one Authority share.
 type core struct {
 	opts      Options
-	known     map[Permission]bool // what the catalog knows, for Check
 	store     Store
 	memory    *MemoryStore // store, if it is one: it answers at once and cannot fail
 	managed   ManagedStore // store, if it is one
@@ -50,6 +51,8 @@ type core struct {
 	recorder  *recorder                       // nil: there is no access log
 	alarm     alarm
 	closed    atomic.Bool
+	// declaredLast is the first permission of the need that Check last found declared.
+	declaredLast atomic.Pointer[Permission]
 }
 
 // New returns an Authority over the store. A nil opts means the defaults; opts is
@@ -68,7 +71,6 @@ func New(ctx context.Context, store Store, opts *Options) (*Authority, error) {
 	}
 	c := &core{
 		opts:    o,
-		known:   map[Permission]bool{},
 		store:   store,
 		lookups: make(chan struct{}, o.MaxLookups),
 	}
@@ -76,9 +78,6 @@ func New(ctx context.Context, store Store, opts *Options) (*Authority, error) {
 	c.alarm.logger, c.alarm.kinds = o.Logger, map[string]alarmKind{}
 	c.memory, _ = store.(*MemoryStore)
 	c.managed, _ = store.(ManagedStore)
-	for _, e := range o.Catalog {
-		c.known[e.Permission], c.known[e.Permission.Category()] = true, true
-	}
 	for _, p := range o.Peppers {
 		c.digesters = append(c.digesters, newDigester(p))
 	}
@@ -133,8 +132,16 @@ func (c *core) view(sources []Source, handler ErrorHandler, realm string) *Autho
 		a.refusals = append(a.refusals, e)
 	}
 	var names []string
-	for _, s := range sources {
-		if name := s.headerName(); name != "" && !slices.Contains(names, name) {
+	for i, s := range sources {
+		if s.kind != sourceForm && s.kind != sourceJSON {
+			a.outside = append(a.outside, place{s, sources[i : i+1 : i+1]})
+		}
+		name := s.headerName()
+		if name == "" {
+			continue
+		}
+		a.headers = append(a.headers, s)
+		if !slices.Contains(names, name) {
 			names = append(names, name)
 		}
 	}

@@ -47,17 +47,16 @@ func (b *searchedBody) reader(body io.ReadCloser) io.ReadCloser {
 
 // extractBody looks for a key in the body, if it is of a type in which one of the
 // sources can stand. Any other body is neither read nor judged.
-func (a *Authority) extractBody(w http.ResponseWriter, r *http.Request) (presented, *failure) {
-	var found presented
+func (a *Authority) extractBody(w http.ResponseWriter, r *http.Request, found *presented) *failure {
 	kind, f := a.bodyKind(r)
 	if kind == sourceNone || f != nil {
-		return found, f
+		return f
 	}
 	body := &searchedBody{parsed: kind == sourceForm && isFormParsed(r)}
 	found.body = body
 	body.data, body.whole, f = a.readBody(w, r, body.parsed)
 	if f != nil && !body.spent() {
-		return found, f
+		return f
 	}
 	for i, s := range a.sources {
 		if s.kind != kind {
@@ -68,10 +67,10 @@ func (a *Authority) extractBody(w http.ResponseWriter, r *http.Request) (present
 			f = found.add(text, a.sources[i:i+1:i+1])
 		}
 		if f != nil {
-			return found, f
+			return f
 		}
 	}
-	return found, nil
+	return nil
 }
 
 // isFormParsed reports whether an earlier handler has called ParseForm and so

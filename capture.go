@@ -6,27 +6,18 @@ import (
 	"net/http"
 	"strings"
 	"sync"
-	"sync/atomic"
 )
 
 // A capture keeps the beginning of a body as it goes by. It is safe for concurrent
 // use, and after its end does nothing: a handler that ran into a time limit may
 // read on while the entry is being written.
 type capture struct {
-	wanted atomic.Bool // the body is one to keep, and has not ended
+	pool *bufferPool
 
 	mu    sync.Mutex
-	pool  *bufferPool
 	body  recordedBody
 	sniff bool // the type is what the beginning of the body looks like
-}
-
-// want says that the body is to be kept.
-func (c *capture) want(pool *bufferPool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.pool = pool
-	c.wanted.Store(true)
+	ended bool
 }
 
 // start begins to keep a body with these headers, if it is of a type that is kept.
@@ -63,7 +54,7 @@ func (c *capture) setType(contentType string) {
 func keep[D []byte | string](c *capture, data D) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.wanted.Load() {
+	if c.ended {
 		return
 	}
 	c.body.length += int64(len(data))
@@ -97,7 +88,7 @@ func (c *capture) settle() {
 func (c *capture) flushed() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.wanted.Load() {
+	if !c.ended {
 		c.settle()
 	}
 }
@@ -106,7 +97,7 @@ func (c *capture) flushed() {
 func (c *capture) wants() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.wanted.Load() && c.body.omitted == "" &&
+	return !c.ended && c.body.omitted == "" &&
 		(c.body.buffer == nil || len(*c.body.buffer) < c.pool.most())
 }
 
@@ -117,15 +108,16 @@ func (c *capture) skip(n int64) {
 	c.body.length += n
 }
 
-// end returns what was kept, and keeps no more. An empty body is none.
+// end returns what was kept, and keeps no more. An empty body is none, and so is
+// that of no capture.
 func (c *capture) end() recordedBody {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !c.wanted.Load() {
+	if c == nil {
 		return recordedBody{}
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.settle()
-	c.wanted.Store(false)
+	c.ended = true
 	body := c.body
 	c.body = recordedBody{}
 	if body.length == 0 {

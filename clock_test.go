@@ -111,8 +111,8 @@ func TestADurationIsNotWhatTheWallClockSays(t *testing.T) {
 		require.NoError(t, err)
 		began := time.Now()
 		auth.Record()(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-			rec := &visitOf(r.Context()).record
-			rec.start = setBy(rec.start, step)
+			v := visitOf(r.Context())
+			v.start = setBy(v.start, step)
 		})).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil))
 		took := time.Since(began)
 		require.NoError(t, auth.Shutdown(t.Context()))

@@ -167,6 +167,14 @@ type presented struct {
 	other string   // another text, which makes the request one that is refused
 	via   []Source // all that it stood in
 	body  *searchedBody
+	key   *Key // which the text opens; nil: none, as far as is known
+}
+
+// A place is a source, and a slice of nothing else: to make one for each request
+// would allocate.
+type place struct {
+	Source
+	alone []Source
 }
 
 // add notes what a source holds. An empty text is no credential.
@@ -187,29 +195,33 @@ func (p *presented) add(text string, via []Source) *failure {
 // extract finds the credential that the request carries. Every place outside the
 // body is looked at, so that it does not depend on an order which of two keys
 // counts; the body is read only where there is no other key. On failure too,
-// what was read of the body is in the result.
-func (a *Authority) extract(w http.ResponseWriter, r *http.Request) (presented, *failure) {
-	var found presented
-	for i := range a.sources {
-		text, f := a.sources[i].read(r)
+// what was read of the body is in found.
+func (a *Authority) extract(w http.ResponseWriter, r *http.Request, found *presented) *failure {
+	for i := range a.outside {
+		p := &a.outside[i]
+		text, f := p.read(r)
 		if f == nil {
-			f = found.add(text, a.sources[i:i+1:i+1])
+			f = found.add(text, p.alone)
 		}
 		if f != nil {
-			return found, f
+			return f
 		}
 	}
 	if found.text != "" {
-		return found, nil
+		return nil
 	}
-	return a.extractBody(w, r)
+	return a.extractBody(w, r, found)
 }
 
 // read returns what a source outside the body holds.
 func (s *Source) read(r *http.Request) (string, *failure) {
 	switch s.kind {
 	case sourceHeader:
-		return oneOf(r.Header[s.name])
+		lines := r.Header[s.name]
+		if len(lines) == 1 {
+			return lines[0], nil
+		}
+		return oneOf(lines)
 	case sourceQuery:
 		if r.URL.RawQuery == "" {
 			return "", nil

@@ -14,7 +14,7 @@ type presentedKey struct{ core *core }
 // follow returns r with a context that ends once a request with the same key would
 // be refused: at once where this Authority has changed the key or the store's feed
 // tells of it, and else when the cache learns of it. stop ends the following.
-func (a *Authority) follow(r *http.Request, need Need) (followed *http.Request, stop func()) {
+func (a *Authority) follow(r *http.Request, need *Need) (followed *http.Request, stop func()) {
 	ctx, cancel := context.WithCancelCause(r.Context())
 	stop = func() { cancel(context.Canceled) }
 	secret, ok := ctx.Value(presentedKey{a.core}).(Secret)
@@ -46,7 +46,7 @@ func (a *Authority) follow(r *http.Request, need Need) (followed *http.Request, 
 }
 
 // again decides on a request with the same text.
-func (a *Authority) again(ctx context.Context, text string, need Need) (*Key, *failure) {
+func (a *Authority) again(ctx context.Context, text string, need *Need) (*Key, *failure) {
 	if a.closed.Load() {
 		return nil, failShutdown
 	}

@@ -41,8 +41,10 @@ type logCost struct {
 
 func (b *logBatchState) empty() bool { return len(b.entries) == 0 }
 
-func (b *logBatchState) add(e LogEntry, cost logCost) {
-	b.entries, b.costs = append(b.entries, e), append(b.costs, cost)
+// add returns the next entry, which is empty yet.
+func (b *logBatchState) add(cost logCost) *LogEntry {
+	b.entries, b.costs = append(b.entries, LogEntry{}), append(b.costs, cost)
+	return &b.entries[len(b.entries)-1]
 }
 
 func (b *logBatchState) clear() {

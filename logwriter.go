@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"sync/atomic"
 )
 
 // A logWriter notes what goes through a response writer. It offers no more than
@@ -12,13 +13,12 @@ import (
 // wrapping in logWriterFor does too.
 type logWriter struct {
 	http.ResponseWriter
-	status   int   // 0: nothing was sent yet
 	length   int64 // of the body
+	status   int32 // 0: nothing was sent yet
 	bodyless bool  // HEAD: what is written is not sent
 	http1    bool
-	pool     *bufferPool
-	capture  *capture
-	started  bool // the capture
+	started  bool                    // the capture
+	capture  atomic.Pointer[capture] // nil: the body is not to be kept, as far as is known
 }
 
 // Unwrap lets [http.ResponseController] reach the writer below.
@@ -28,7 +28,7 @@ func (w *logWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 func (w *logWriter) WriteHeader(status int) {
 	informational := status >= 100 && status < 200 && status != http.StatusSwitchingProtocols
 	if w.status == 0 && !informational {
-		w.status = status
+		w.status = int32(status) //nolint:gosec // of three digits, or net/http panics
 		if status == http.StatusRequestEntityTooLarge && w.http1 {
 			// http.MaxBytesReader sees to that where it finds a writer of net/http
 			// itself: what the client goes on sending is not worth reading.
@@ -56,16 +56,18 @@ func (w *logWriter) begin() {
 
 // start starts the capture, where the body is to be kept and will be sent.
 func (w *logWriter) start() {
-	if w.started || !w.capture.wanted.Load() || w.bodyless || !hasBody(w.status) {
+	if w.started || w.bodyless || !hasBody(w.status) {
 		return
 	}
-	w.started = true
-	w.capture.start(w.Header(), true)
+	if c := w.capture.Load(); c != nil {
+		w.started = true
+		c.start(w.Header(), true)
+	}
 }
 
 // hasBody reports whether an answer of that status, or 0 if that is not known yet,
 // has a body. See net/http.
-func hasBody(status int) bool {
+func hasBody(status int32) bool {
 	return status == 0 || status >= http.StatusOK && status != http.StatusNoContent && status != http.StatusNotModified
 }
 
@@ -76,7 +78,7 @@ func sent[D []byte | string](w *logWriter, data D) {
 	}
 	w.length += int64(len(data))
 	if w.started {
-		keep(w.capture, data)
+		keep(w.capture.Load(), data)
 	}
 }
 
@@ -91,7 +93,7 @@ func (f flushWriter) FlushError() error {
 		f.w.status = http.StatusOK
 	}
 	if f.w.started {
-		f.w.capture.flushed()
+		f.w.capture.Load().flushed()
 	}
 	if flusher, ok := f.w.ResponseWriter.(interface{ FlushError() error }); ok {
 		return flusher.FlushError()
@@ -137,7 +139,7 @@ func (r readFromWriter) ReadFrom(src io.Reader) (n int64, err error) {
 	if !w.bodyless {
 		w.length += rest
 		if w.started {
-			w.capture.skip(rest)
+			w.capture.Load().skip(rest)
 		}
 	}
 	return n + rest, err
@@ -146,10 +148,11 @@ func (r readFromWriter) ReadFrom(src io.Reader) (n int64, err error) {
 // copyKept writes the beginning of src, of which the body is kept, until it has
 // had enough. The error is io.EOF at the end of src.
 func (w *logWriter) copyKept(src io.Reader) (n int64, err error) {
-	piece := w.pool.get(4 << 10)
-	defer w.pool.put(piece)
+	capture := w.capture.Load()
+	piece := capture.pool.get(4 << 10)
+	defer capture.pool.put(piece)
 	buf := (*piece)[:cap(*piece)]
-	for w.capture.wants() {
+	for capture.wants() {
 		read, readErr := src.Read(buf)
 		if read > 0 {
 			written, writeErr := w.Write(buf[:read])

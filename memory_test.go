@@ -279,7 +279,7 @@ func TestAllocationsOfADecision(t *testing.T) {
 				req.Header.Set("Accept", "*/*")
 				req.Header.Set("User-Agent", "test")
 				check := func() {
-					if _, err := auth.check(nil, req, row.need, nil, nil); (err == nil) != (row.wants == "") || err != nil && err.Reason != row.wants {
+					if _, err := auth.check(nil, req, &row.need, nil, nil); (err == nil) != (row.wants == "") || err != nil && err.Reason != row.wants {
 						t.Error(row.name, err)
 					}
 				}

@@ -99,7 +99,7 @@ func (a *Authority) Record() func(http.Handler) http.Handler {
 // key, is about to get one. It notes in v what becomes of it, or nothing where v is
 // nil.
 func (g *guard) serve(w http.ResponseWriter, r *http.Request, id *identity, v *visit) {
-	next, refusal := g.auth.check(w, r, g.need, id, v)
+	next, refusal := g.auth.check(w, r, &g.need, id, v)
 	if refusal == nil && !v.admitted() {
 		next, refusal = r, g.auth.refuse(failLogFull)
 	}
@@ -111,7 +111,7 @@ func (g *guard) serve(w http.ResponseWriter, r *http.Request, id *identity, v *v
 		g.auth.forbidCaching(w.Header(), v)
 	}
 	if g.auth.endWithKey {
-		followed, stop := g.auth.follow(next, g.need)
+		followed, stop := g.auth.follow(next, &g.need)
 		defer stop()
 		next = followed
 	}
@@ -152,7 +152,7 @@ func (a *Authority) forbidCaching(h http.Header, v *visit) {
 // Reason errors.Is tells apart.
 func (a *Authority) Check(w http.ResponseWriter, r *http.Request, need Need) (*http.Request, error) {
 	id := identityOf(r.Context(), a.core)
-	if err := a.declared(need); err != nil {
+	if err := a.declared(&need); err != nil {
 		refusal := a.refuse(&failure{reason: ErrUndeclared, cause: err})
 		if id != nil {
 			id.visit.refused(refusal)
@@ -160,36 +160,39 @@ func (a *Authority) Check(w http.ResponseWriter, r *http.Request, need Need) (*h
 		}
 		return r, refusal
 	}
-	next, refusal := a.check(w, r, need, id, nil)
+	next, refusal := a.check(w, r, &need, id, nil)
 	if refusal != nil {
 		return next, refusal
 	}
 	return next, nil
 }
 
-// declared reports a need that the catalog does not know.
-func (a *Authority) declared(need Need) error {
-	known := need.kind == needKey || len(need.perms) > 0
-	for _, p := range need.perms {
-		known = known && a.known[p]
-	}
-	if known {
+// declared reports a need that the catalog does not know. Most hosts make a need once
+// and check it with each request, so that the last one that was known is remembered,
+// by its permissions, which nobody changes.
+func (a *Authority) declared(need *Need) error {
+	if len(need.perms) > 0 && a.declaredLast.Load() == &need.perms[0] {
 		return nil
 	}
-	return need.validate(a.opts.Catalog)
+	if err := need.validate(a.opts.Catalog); err != nil || len(need.perms) == 0 {
+		return err
+	}
+	a.declaredLast.Store(&need.perms[0])
+	return nil
 }
 
 // check is Check for a need that is known to be legal, and a request that has id
 // already or nil. What it finds out is noted in v, or where an outer handler
 // records the request in that one's visit.
 func (a *Authority) check(
-	w http.ResponseWriter, r *http.Request, need Need, id *identity, v *visit,
+	w http.ResponseWriter, r *http.Request, need *Need, id *identity, v *visit,
 ) (*http.Request, *Error) {
 	if id != nil {
 		v = id.visit
 	}
-	next, f := a.judgeRequest(w, r, need, id, v)
-	v.needed(need, a.sources)
+	var found presented
+	next, f := a.judgeRequest(w, r, need, id, v, &found)
+	v.judged(a, need, &found)
 	if f == nil {
 		return next, nil
 	}
@@ -201,8 +204,9 @@ func (a *Authority) check(
 	return next, refusal
 }
 
+// judgeRequest is check without the notes. What it finds is left in found.
 func (a *Authority) judgeRequest(
-	w http.ResponseWriter, r *http.Request, need Need, id *identity, v *visit,
+	w http.ResponseWriter, r *http.Request, need *Need, id *identity, v *visit, found *presented,
 ) (*http.Request, *failure) {
 	if a.closed.Load() {
 		return r, failShutdown
@@ -210,21 +214,18 @@ func (a *Authority) judgeRequest(
 	if id != nil && id.key != nil {
 		return a.recheck(r, id, need)
 	}
-	found, f := a.extract(w, r)
+	f := a.extract(w, r, found)
 	if found.body != nil {
 		defer a.budget.give(len(found.body.data))
 	}
-	v.presented(&found)
 	if f == nil {
 		f = implausible(found.text)
 	}
-	var key *Key
 	if f == nil {
-		key, f = a.authenticate(r.Context(), found.text, v.moment(&found))
+		found.key, f = a.authenticate(r.Context(), found.text, v.moment(found))
 	}
 	if f == nil {
-		v.authenticated(key)
-		f = a.authorize(key, need)
+		f = a.authorize(found.key, need)
 	}
 	if f != nil {
 		return found.body.request(r), f
@@ -234,15 +235,15 @@ func (a *Authority) judgeRequest(
 		outer = context.WithValue(outer, presentedKey{a.core}, NewSecret(found.text))
 	}
 	ctx := v.newIdentity()
-	*ctx = identity{outer, a.core, key, found.via, v}
+	*ctx = identity{outer, a.core, found.key, found.via, v}
 	if a.opts.KeepCredential {
 		return found.body.request(r).WithContext(ctx), nil
 	}
-	return a.scrub(ctx, r, &found), nil
+	return a.scrub(ctx, r, found), nil
 }
 
 // recheck decides on a key that an outer guard has found.
-func (a *Authority) recheck(r *http.Request, id *identity, need Need) (*http.Request, *failure) {
+func (a *Authority) recheck(r *http.Request, id *identity, need *Need) (*http.Request, *failure) {
 	f := a.authorize(id.key, need)
 	if !slices.ContainsFunc(id.via, func(s Source) bool { return contains(a.sources, s) }) {
 		f = failSourceRefused
@@ -258,7 +259,7 @@ func (a *Authority) recheck(r *http.Request, id *identity, need Need) (*http.Req
 	return r, nil
 }
 
-func (a *Authority) authorize(key *Key, need Need) *failure {
+func (a *Authority) authorize(key *Key, need *Need) *failure {
 	missing := need.unmet(a.opts.Catalog, key.Permissions)
 	if len(missing) == 0 {
 		return nil
@@ -270,7 +271,7 @@ func (a *Authority) authorize(key *Key, need Need) *failure {
 	return &failure{reason: ErrForbidden, missing: missing, detail: forbiddenDetail(need, missing)}
 }
 
-func forbiddenDetail(need Need, missing []Permission) string {
+func forbiddenDetail(need *Need, missing []Permission) string {
 	names := joinPermissions(missing, ", ")
 	if need.kind == needAny {
 		return "The API key has none of the permissions of which this action needs one: " + names + "."

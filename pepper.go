@@ -71,8 +71,7 @@ func newDigester(p Pepper) digester {
 // digest returns the digest of text, of which it reads maxKeyBytes at most.
 func (d digester) digest(text string) Digest {
 	if d.macs == nil {
-		var buf [maxKeyBytes]byte // on the stack, where []byte(text) would not be
-		return sha256.Sum256(buf[:copy(buf[:], text)])
+		return sha256.Sum256(asBytes(text[:min(len(text), maxKeyBytes)]))
 	}
 	m := d.macs.Get().(*mac)
 	defer d.macs.Put(m)

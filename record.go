@@ -15,10 +15,11 @@ import (
 )
 
 // A record is what a request leaves behind for the recorder, as it came: nothing
-// in it is masked yet.
+// in it is masked yet. It is copied on each request's way, so that what few have
+// stands apart.
 type record struct {
-	id, requestID int64
-	start         time.Time
+	id, requestID int64 // see logIDText
+	at            int64 // when it came, in nanoseconds since 1970
 	duration      time.Duration
 
 	keyID     string
@@ -26,24 +27,30 @@ type record struct {
 	misplaced []string  // and others that may be keys
 	outcome   Outcome
 	reason    string
-	needs     string // by all guards in a row
-	sources   []Source
+	needs     string     // by all guards in a row
+	view      *Authority // whose guard was the last
 
 	method, path, query, route, client string
 	line                               int    // the length of the request line, which method, path and query are parts of
 	remote                             string // the address whose host is the client, where no hook has said who is
 
-	status            int
-	requestSize       int64
-	responseSize      int64
-	request, response recordedBody
-	logging           Logging
-	reserved          bool
-	charged           int64 // bytes that it was counted as
-	actor             string
-	action            Action
-	detail            string
+	status       int
+	requestSize  int64
+	responseSize int64
+	bodies       *recordedBodies // nil: none was to be kept
+	change       *recordedChange // nil: it is a request
+	charged      int64           // bytes that it was counted as
+	logging      Logging
+	reserved     bool
 }
+
+// A recordedChange is a change to a key.
+type recordedChange struct {
+	action        Action
+	actor, detail string
+}
+
+type recordedBodies struct{ request, response recordedBody }
 
 // A recordedBody is the beginning of a body.
 type recordedBody struct {
@@ -53,23 +60,35 @@ type recordedBody struct {
 	omitted   string // why nothing is kept
 }
 
-const recordSize = int64(unsafe.Sizeof(record{}))
+const (
+	recordSize = int64(unsafe.Sizeof(record{}))
+	bodiesSize = int64(unsafe.Sizeof(recordedBodies{}))
+	changeSize = int64(unsafe.Sizeof(recordedChange{}))
+)
 
-func (rec *record) keyed() bool { return rec.keyID != "" || rec.action != "" }
+func (rec *record) keyed() bool { return rec.keyID != "" || rec.change != nil }
 
 // size returns what the record holds in memory. A path or query can be a part of a
 // far longer line, or a copy beside it.
 func (rec *record) size() int64 {
-	size := recordSize + int64(rec.line+len(rec.path)+len(rec.query)+len(rec.client)+len(rec.remote)+len(rec.actor)+
-		len(rec.detail)+len(rec.presented[0])+len(rec.presented[1]))
+	size := recordSize + int64(rec.line+len(rec.path)+len(rec.query)+len(rec.client)+len(rec.remote)+
+		len(rec.presented[0])+len(rec.presented[1]))
 	for _, text := range rec.misplaced {
 		size += int64(len(text))
 	}
-	for _, b := range []*recordedBody{&rec.request, &rec.response} {
-		size += int64(len(b.mediaType))
-		if b.buffer != nil {
-			size += int64(cap(*b.buffer))
-		}
+	if c := rec.change; c != nil {
+		size += changeSize + int64(len(c.actor)+len(c.detail))
+	}
+	if b := rec.bodies; b != nil {
+		size += bodiesSize + b.request.size() + b.response.size()
+	}
+	return size
+}
+
+func (b *recordedBody) size() int64 {
+	size := int64(len(b.mediaType))
+	if b.buffer != nil {
+		size += int64(cap(*b.buffer))
 	}
 	return size
 }
@@ -140,10 +159,10 @@ func (rec *record) keys() []string {
 	return slices.DeleteFunc(slices.Compact(keys), func(key string) bool { return key == "" })
 }
 
-// entry makes the entry of a record. It runs in the recorder's goroutine.
-func (r *recorder) entry(rec *record) LogEntry {
+// entry makes e the entry of a record. It runs in the recorder's goroutine.
+func (r *recorder) entry(e *LogEntry, rec *record) {
 	keys := maskedKeys(rec.keys())
-	e := LogEntry{
+	*e = LogEntry{
 		ID:            logIDText(rec.id),
 		Time:          logTime(rec.id),
 		KeyID:         rec.keyID,
@@ -153,22 +172,30 @@ func (r *recorder) entry(rec *record) LogEntry {
 		RequestBytes:  rec.requestSize,
 		ResponseBytes: rec.responseSize,
 		Duration:      rec.duration,
-		Action:        rec.action,
 		Permission:    rec.needs,
+	}
+	if rec.change != nil {
+		e.Action = rec.change.action
 	}
 	if e.RequestID = e.ID; rec.requestID != rec.id {
 		e.RequestID = logIDText(rec.requestID)
 	}
-	if !r.guarded(func() { r.texts(&e, rec, keys) }) {
-		dropTexts(&e, omittedFailed)
+	if !r.guarded(func() { r.texts(e, rec, keys) }) {
+		dropTexts(e, omittedFailed)
 	}
-	if redact := r.opts.Redact; redact != nil {
-		var err error
-		if !r.guarded(func() { err = redact(&e) }) || err != nil {
-			dropTexts(&e, omittedFailed)
-		}
+	if r.opts.Redact != nil {
+		r.redact(e)
 	}
-	return e
+}
+
+// redact lets the host have the last word. It gets a copy, which it may keep.
+func (r *recorder) redact(e *LogEntry) {
+	var err error
+	own := *e
+	if !r.guarded(func() { err = r.opts.Redact(&own) }) || err != nil {
+		dropTexts(&own, omittedFailed)
+	}
+	*e = own
 }
 
 // texts sets what came from the client, the handler or whoever acts, masked.
@@ -184,19 +211,21 @@ func (r *recorder) texts(e *LogEntry, rec *record, keys []maskedKey) {
 		return
 	}
 	e.Client = client
-	e.Actor = r.masker.line(rec.actor, keys)
 	sources := r.sources
-	if len(rec.sources) > 0 && &rec.sources[0] != &sources[0] { // another view's
-		sources = slices.Concat(rec.sources, sources)
+	if rec.view != nil && &rec.view.sources[0] != &sources[0] {
+		sources = slices.Concat(rec.view.sources, sources)
 	}
 	e.Method = r.masker.line(rec.method, keys)
 	e.Path = r.masker.line(rec.path, keys)
 	e.Route = r.masker.line(rec.route, nil)
 	e.Query = r.masker.query(rec.query, sources, keys)
-	e.Detail = r.masker.line(rec.detail, keys)
 	e.Fingerprint = r.fingerprint(rec)
-	e.Request = r.body(&rec.request, sources, keys)
-	e.Response = r.body(&rec.response, sources, keys)
+	if c := rec.change; c != nil {
+		e.Actor, e.Detail = r.masker.line(c.actor, keys), r.masker.line(c.detail, keys)
+	}
+	if b := rec.bodies; b != nil {
+		e.Request, e.Response = r.body(&b.request, sources, keys), r.body(&b.response, sources, keys)
+	}
 }
 
 func (r *recorder) body(b *recordedBody, sources []Source, keys []maskedKey) LogBody {

@@ -146,7 +146,7 @@ func (r *recorder) offer(rec *record) {
 	}
 	if r.closed() || !rec.reserved && !share.fits(size) {
 		r.stats.Dropped++
-		r.lost.add(rec.start)
+		r.lost.add(time.Unix(0, rec.at))
 		first := r.lost.entries == 1
 		r.mu.Unlock()
 		r.release(rec)
@@ -210,7 +210,9 @@ func (r *recorder) statistics() LogStats {
 
 // release gives an entry's buffers back.
 func (r *recorder) release(rec *record) {
-	r.buffers.put(rec.request.buffer)
-	r.buffers.put(rec.response.buffer)
-	rec.request.buffer, rec.response.buffer = nil, nil
+	if b := rec.bodies; b != nil {
+		r.buffers.put(b.request.buffer)
+		r.buffers.put(b.response.buffer)
+		rec.bodies = nil
+	}
 }

@@ -98,13 +98,13 @@ func (r *recorder) fill() {
 		r.next++
 		for i := range block.n {
 			rec := &block.records[i]
-			r.batch.add(r.entry(rec), logCost{bytes: rec.charged, keyed: rec.keyed()})
+			r.entry(r.batch.add(logCost{bytes: rec.charged, keyed: rec.keyed()}), rec)
 			r.release(rec)
 		}
 		block.free()
 	}
 	if r.gap.entries > 0 && r.next == len(r.taken) && len(r.batch.entries) < logBatch {
-		r.batch.add(gapEntry(r.gap), logCost{gap: true})
+		*r.batch.add(logCost{gap: true}) = gapEntry(r.gap)
 		r.alarm.raise("the access log has lost entries", "entries", r.gap.entries)
 		r.gap = logGap{}
 	}

@@ -28,7 +28,7 @@ func (a *Authority) scrub(ctx context.Context, r *http.Request, found *presented
 
 func (a *Authority) scrubHeader(next *http.Request) {
 	cloned := false
-	for _, s := range a.sources {
+	for _, s := range a.headers {
 		name := s.headerName()
 		lines, ok := next.Header[name]
 		if !ok {

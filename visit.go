@@ -8,37 +8,42 @@ import (
 	"time"
 )
 
-// A visit is one request on its way through a guard: its identity, the writer
-// that sees its answer, and the record of it, in one allocation. All methods but
-// end may be called on nil, where nothing is recorded.
+// A visit is one request on its way through a guard: its identity and the writer
+// that sees its answer, in one allocation, and the record of it. The handler may hold
+// on to the former for as long as it likes; the record is used again as soon as the
+// entry is made. All methods but end may be called on nil, where nothing is recorded.
 type visit struct {
-	core     *core
-	outer    *visit // of another Authority, in whose handler this one's is; or nil
-	identity identity
-	writer   logWriter
-	returned bool // the handler did, and did not panic
-	observed bool // writer is in use
-	request  capture
-	response capture
-	headers  cacheHeaders
+	core      *core
+	outer     *visit // of another Authority, in whose handler this one's is; or nil
+	start     time.Time
+	requestID int64
+	identity  identity
+	writer    logWriter
+	headers   cacheHeaders
+	returned  bool // the handler did, and did not panic
+	observed  bool // writer is in use
 
-	mu      sync.Mutex    // what is below; a handler may run into a time limit and go on
-	ended   bool          // the entry is made, and nothing changes it any more
-	refusal bool          // a guard has refused the request
-	private bool          // the handler has said that no body is kept, see OmitBodies
-	next    *http.Request // what the handler got
-	record  record
+	ended   bool       // the entry is made, and nothing changes it any more
+	refusal bool       // a guard has refused the request
+	private bool       // the handler has said that no body is kept, see OmitBodies
+	mu      sync.Mutex // the three above, and what is below; a handler may run into a time limit and go on
+	next    *http.Request
+	request *capture // nil: the body of the request is not kept
+	record  *record  // nil: the entry is made
 }
+
+var records = sync.Pool{New: func() any { return new(record) }}
 
 func newVisit(c *core, r *http.Request) *visit {
 	now := time.Now()
-	v := &visit{core: c, next: r, outer: visitOf(r.Context())}
-	rec := &v.record
-	rec.id, rec.start = later(now.UnixNano()), now
-	rec.requestID = rec.id
-	if v.outer != nil {
-		rec.requestID = v.outer.record.requestID
+	rec := records.Get().(*record)
+	v := &visit{core: c, next: r, outer: visitOf(r.Context()), start: now, record: rec}
+	rec.at = now.UnixNano()
+	rec.id = later(rec.at)
+	if v.requestID = rec.id; v.outer != nil {
+		v.requestID = v.outer.requestID
 	}
+	rec.requestID = v.requestID
 	rec.method, rec.path, rec.query = r.Method, r.URL.Path, r.URL.RawQuery
 	rec.line = len(r.Method) + len(r.RequestURI)
 	rec.requestSize = r.ContentLength
@@ -57,7 +62,7 @@ func (v *visit) moment(found *presented) time.Time {
 	if v == nil || found.body != nil {
 		return time.Now()
 	}
-	return v.record.start
+	return v.start
 }
 
 // newIdentity returns room for the context of a request that is let through: part of
@@ -85,34 +90,32 @@ func (v *visit) note(change func(rec *record)) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if !v.ended {
-		change(&v.record)
+		change(v.record)
 	}
 }
 
-// presented notes what the request carries, also for the entries of outer
-// Authorities, which do not know where this one looks.
-func (v *visit) presented(found *presented) {
-	v.note(func(rec *record) { rec.presented = [2]string{found.text, found.other} })
-	for v != nil && v.outer != nil {
-		v = v.outer
-		v.note(func(rec *record) { rec.astray(found.text, found.other) })
-	}
-}
-
-// authenticated notes whose request it is.
-func (v *visit) authenticated(key *Key) {
-	v.note(func(rec *record) { rec.keyID, rec.logging = key.ID, key.Logging })
-}
-
-// needed notes what a guard asked for.
-func (v *visit) needed(need Need, sources []Source) {
+// judged notes what a guard asked for, and what it found where it had to look for a
+// key: also for the entries of outer Authorities, which do not know where this one
+// looks.
+func (v *visit) judged(a *Authority, need *Need, found *presented) {
 	v.note(func(rec *record) {
-		rec.sources = sources
+		rec.view = a
 		if rec.needs != "" {
 			rec.needs += " + "
 		}
 		rec.needs += need.text
+		if found.text != "" {
+			rec.astray(rec.presented[:]...) // of an earlier guard, which looked elsewhere
+			rec.presented = [2]string{found.text, found.other}
+		}
+		if found.key != nil {
+			rec.keyID, rec.logging = found.key.ID, found.key.Logging
+		}
 	})
+	for v != nil && v.outer != nil && found.text != "" {
+		v = v.outer
+		v.note(func(rec *record) { rec.astray(found.text, found.other) })
+	}
 }
 
 // refused notes why a guard has refused the request, of which no body is kept
@@ -131,7 +134,7 @@ func (v *visit) admitted() bool {
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	return !v.ended && v.core.recorder.reserve(&v.record)
+	return !v.ended && v.core.recorder.reserve(v.record)
 }
 
 // observe returns a writer that sees how a refusal is answered.
@@ -151,9 +154,8 @@ func (v *visit) wrap(w http.ResponseWriter) http.ResponseWriter {
 	}
 	v.observed = true
 	v.writer.ResponseWriter = w
-	v.writer.bodyless = v.record.method == http.MethodHead
+	v.writer.bodyless = v.next.Method == http.MethodHead
 	v.writer.http1 = v.next.ProtoMajor == 1
-	v.writer.pool, v.writer.capture = &v.core.recorder.buffers, &v.response
 	return logWriterFor(&v.writer)
 }
 
@@ -170,12 +172,12 @@ func (v *visit) capture(w http.ResponseWriter, next *http.Request) (http.Respons
 	}
 	pool := &v.core.recorder.buffers
 	if v.record.logging&LogResponse != 0 {
-		v.response.want(pool)
+		v.writer.capture.Store(&capture{pool: pool})
 	}
 	if v.record.logging&LogRequest != 0 && next.Body != nil && next.Body != http.NoBody {
-		v.request.want(pool)
+		v.request = &capture{pool: pool}
 		v.request.start(next.Header, false)
-		next.Body = &capturedReader{next.Body, &v.request}
+		next.Body = &capturedReader{next.Body, v.request}
 	}
 	v.next = next
 	return v.wrap(w), next
@@ -185,14 +187,16 @@ func (v *visit) capture(w http.ResponseWriter, next *http.Request) (http.Respons
 func (v *visit) end() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.ended = true
-	rec := &v.record
-	rec.duration = time.Since(rec.start)
+	rec := v.record
+	v.ended, v.record = true, nil
+	rec.duration = time.Since(v.start)
 	rec.route = routeOf(v.next)
-	rec.status, rec.responseSize = v.writer.status, v.writer.length
+	rec.status, rec.responseSize = int(v.writer.status), v.writer.length
 	v.howEnded(rec)
 	v.bodies(rec)
-	v.core.recorder.offer(rec)
+	v.core.recorder.offer(rec) // which copies it
+	*rec = record{}
+	records.Put(rec)
 }
 
 // howEnded notes how the handler ended.
@@ -217,7 +221,7 @@ const (
 // bodies moves the bodies that were kept to the record, unless a guard refused
 // the request after all.
 func (v *visit) bodies(rec *record) {
-	request, response := v.request.end(), v.response.end()
+	request, response := v.request.end(), v.writer.capture.Load().end()
 	if v.refusal || v.private {
 		v.core.recorder.buffers.put(request.buffer)
 		v.core.recorder.buffers.put(response.buffer)
@@ -231,7 +235,9 @@ func (v *visit) bodies(rec *record) {
 	if v.private {
 		request, response = request.private(), response.private()
 	}
-	rec.request, rec.response = request, response
+	if request != (recordedBody{}) || response != (recordedBody{}) {
+		rec.bodies = &recordedBodies{request, response}
+	}
 }
 
 // visitKey asks a context for the innermost visit, of whichever Authority.
