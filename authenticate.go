@@ -18,7 +18,7 @@ func (a *Authority) Authenticate(ctx context.Context, text string) (*Key, error)
 	f := implausible(text)
 	var key *Key
 	if f == nil {
-		key, f = a.authenticate(ctx, text, time.Now())
+		key, f = a.authenticate(ctx, text, a.clock.now())
 	}
 	if f != nil {
 		return nil, a.refuse(f)

@@ -22,8 +22,9 @@ import (
 type Authority struct {
 	*core
 	sources    []Source
-	outside    []place  // those of sources that stand outside the body
-	headers    []Source // … and in a header
+	places     []place  // the same, those in the body last
+	outside    int      // how many of places are not in the body
+	headers    []Source // those that stand in a header
 	errors     ErrorHandler
 	realm      string
 	challenges []string
@@ -50,6 +51,7 @@ type core struct {
 	unwatch   func(ctx context.Context) error // ends the following of the store's feed
 	recorder  *recorder                       // nil: there is no access log
 	alarm     alarm
+	clock     clock
 	closed    atomic.Bool
 	// declaredLast is the first permission of the need that Check last found declared.
 	declaredLast atomic.Pointer[Permission]
@@ -132,9 +134,13 @@ func (c *core) view(sources []Source, handler ErrorHandler, realm string) *Autho
 		a.refusals = append(a.refusals, e)
 	}
 	var names []string
-	for i, s := range sources {
-		if s.kind != sourceForm && s.kind != sourceJSON {
-			a.outside = append(a.outside, place{s, sources[i : i+1 : i+1]})
+	for _, s := range sources {
+		p := place{s, []Source{s}}
+		if s.inBody() {
+			a.places = append(a.places, p)
+		} else {
+			a.places = slices.Insert(a.places, a.outside, p)
+			a.outside++
 		}
 		name := s.headerName()
 		if name == "" {

@@ -58,13 +58,14 @@ func (a *Authority) extractBody(w http.ResponseWriter, r *http.Request, found *p
 	if f != nil && !body.spent() {
 		return f
 	}
-	for i, s := range a.sources {
-		if s.kind != kind {
+	for i := range a.places {
+		p := &a.places[i]
+		if p.kind != kind {
 			continue
 		}
-		text, f := body.find(s, r)
+		text, f := body.find(p.Source, r)
 		if f == nil {
-			f = found.add(text, a.sources[i:i+1:i+1])
+			f = found.add(text, p)
 		}
 		if f != nil {
 			return f

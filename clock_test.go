@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"testing/synctest"
 	"time"
 	"unsafe"
 
@@ -35,6 +36,38 @@ func TestAWallClockIsSetByItself(t *testing.T) {
 		assert.Equal(t, time.Duration(0), set.Sub(now), "the monotonic clock")
 		assert.Equal(t, step, set.Round(0).Sub(now.Round(0)), "the wall clock")
 		assert.Equal(t, now.UnixNano()+int64(step), set.UnixNano())
+	}
+}
+
+func TestAClockTellsTheTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var c clock
+		for _, after := range []time.Duration{0, 1, clockStep - 1, clockStep, time.Second, 24 * time.Hour, 1} {
+			time.Sleep(after)
+			now := c.now()
+			assert.Equal(t, time.Now(), now, "after %s", after)
+			assert.Zero(t, time.Since(now), "by the monotonic clock, after %s", after)
+		}
+	})
+}
+
+func TestAClockNoticesThatTheWallClockWasSet(t *testing.T) {
+	for _, step := range clockSteps {
+		var c clock
+		read := setBy(time.Now().Add(-clockStep), step)
+		c.read.Store(&read)
+		assert.InDelta(t, 0, time.Since(c.now().Round(0)), float64(time.Second), "step %s", step)
+	}
+}
+
+func BenchmarkClock(b *testing.B) {
+	var c clock
+	for name, now := range map[string]func() time.Time{"clock": c.now, "time.Now": time.Now} {
+		b.Run("impl="+name, func(b *testing.B) {
+			for b.Loop() {
+				now()
+			}
+		})
 	}
 }
 

@@ -100,6 +100,8 @@ func (s Source) headerName() string {
 	return ""
 }
 
+func (s Source) inBody() bool { return s.kind == sourceForm || s.kind == sourceJSON }
+
 // ownHeaders carry what other sources read, or what HTTP itself needs.
 var ownHeaders = []string{
 	"Authorization", "Connection", "Content-Length", "Content-Type", "Cookie", "Host", "Transfer-Encoding",
@@ -164,30 +166,30 @@ func validateSources(sources []Source) error {
 // A presented credential is what a request was found to carry.
 type presented struct {
 	text  string
-	other string   // another text, which makes the request one that is refused
-	via   []Source // all that it stood in
+	other string    // another text, which makes the request one that is refused
+	via   *[]Source // all that it stood in
 	body  *searchedBody
 	key   *Key // which the text opens; nil: none, as far as is known
 }
 
-// A place is a source, and a slice of nothing else: to make one for each request
-// would allocate.
+// A place is a source, and a list of nothing else.
 type place struct {
 	Source
 	alone []Source
 }
 
 // add notes what a source holds. An empty text is no credential.
-func (p *presented) add(text string, via []Source) *failure {
+func (p *presented) add(text string, from *place) *failure {
 	switch {
 	case text == "":
 	case p.text == "":
-		p.text, p.via = text, via
+		p.text, p.via = text, &from.alone
 	case p.text != text:
 		p.other = text
 		return failConflictingKeys
 	default:
-		p.via = slices.Concat(p.via, via)
+		via := slices.Concat(*p.via, from.alone)
+		p.via = &via
 	}
 	return nil
 }
@@ -197,11 +199,11 @@ func (p *presented) add(text string, via []Source) *failure {
 // counts; the body is read only where there is no other key. On failure too,
 // what was read of the body is in found.
 func (a *Authority) extract(w http.ResponseWriter, r *http.Request, found *presented) *failure {
-	for i := range a.outside {
-		p := &a.outside[i]
+	for i := range a.places[:a.outside] {
+		p := &a.places[i]
 		text, f := p.read(r)
 		if f == nil {
-			f = found.add(text, p.alone)
+			f = found.add(text, p)
 		}
 		if f != nil {
 			return f

@@ -86,11 +86,24 @@ func isMistyped(text string) bool {
 }
 
 func areDigits62(text string) bool {
-	var all byte
-	for _, c := range []byte(text) {
-		all |= digits62of[c]
+	b, other := asBytes(text), uint64(0)
+	for ; len(b) >= 8; b = b[8:] {
+		other |= unlikeDigits62(binary.LittleEndian.Uint64(b))
 	}
-	return all < noDigit
+	for _, c := range b {
+		other |= uint64(digits62of[c] & noDigit)
+	}
+	return other == 0
+}
+
+// unlikeDigits62 returns bits where one of eight bytes is no digit of base62. With its
+// high bit set, a byte less another keeps it if it is at least as large.
+func unlikeDigits62(bytes uint64) uint64 {
+	const each, high = 0x0101010101010101, 0x8080808080808080
+	digits, letters := bytes|high, bytes|high|each*('a'-'A')
+	isDigit := (digits - each*'0') &^ (digits - each*('9'+1))
+	isLetter := (letters - each*'a') &^ (letters - each*('z'+1))
+	return (bytes | ^(isDigit | isLetter)) & high
 }
 
 // noDigit has a bit that no digit of base62 has.

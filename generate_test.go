@@ -106,6 +106,17 @@ func TestChecksumIsTheCRC32OfAllBeforeItInBase62(t *testing.T) {
 // generatedShape is what is refused unless its checksum is right.
 var generatedShape = regexp.MustCompile(`^[a-z][a-z0-9]{0,4}_[0-9A-Za-z]{49}$`)
 
+func TestNoByteButADigitOfBase62IsPartOfTheShape(t *testing.T) {
+	_, text := issue(t, newAuthority(t, nil), apikey.KeySpec{})
+	for at := range len(text) {
+		for c := range 256 {
+			slip := text[:at] + string([]byte{byte(c)}) + text[at+1:]
+			shaped := slip != text && generatedShape.MatchString(slip)
+			require.Equal(t, shaped, apikey.IsMistyped(slip), "byte %#x at %d", c, at)
+		}
+	}
+}
+
 func TestEverySlipOfOneCharacterIsNoticed(t *testing.T) {
 	auth := newAuthority(t, nil)
 	for range 20 {

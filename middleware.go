@@ -222,7 +222,7 @@ func (a *Authority) judgeRequest(
 		f = implausible(found.text)
 	}
 	if f == nil {
-		found.key, f = a.authenticate(r.Context(), found.text, v.moment(found))
+		found.key, f = a.authenticate(r.Context(), found.text, a.moment(v, found))
 	}
 	if f == nil {
 		f = a.authorize(found.key, need)
@@ -245,7 +245,7 @@ func (a *Authority) judgeRequest(
 // recheck decides on a key that an outer guard has found.
 func (a *Authority) recheck(r *http.Request, id *identity, need *Need) (*http.Request, *failure) {
 	f := a.authorize(id.key, need)
-	if !slices.ContainsFunc(id.via, func(s Source) bool { return contains(a.sources, s) }) {
+	if !slices.ContainsFunc(*id.via, func(s Source) bool { return contains(a.sources, s) }) {
 		f = failSourceRefused
 	}
 	if f != nil {
@@ -260,6 +260,9 @@ func (a *Authority) recheck(r *http.Request, id *identity, need *Need) (*http.Re
 }
 
 func (a *Authority) authorize(key *Key, need *Need) *failure {
+	if need.named(key.Permissions) { // mostly, and quickly
+		return nil
+	}
 	missing := need.unmet(a.opts.Catalog, key.Permissions)
 	if len(missing) == 0 {
 		return nil
@@ -284,9 +287,9 @@ func forbiddenDetail(need *Need, missing []Permission) string {
 type identity struct {
 	context.Context
 	core  *core
-	key   *Key // perhaps the store's own: never changed, never handed out; nil: not known yet
-	via   []Source
-	visit *visit // what the access log will say of the request; nil: nothing
+	key   *Key      // perhaps the store's own: never changed, never handed out; nil: not known yet
+	via   *[]Source // the places of its text
+	visit *visit    // what the access log will say of the request; nil: nothing
 }
 
 // identityKey asks for the innermost identity; a *core asks for its own.

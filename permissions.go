@@ -144,7 +144,7 @@ func (c Catalog) list() string {
 // grants reports whether someone who holds held may do what needs need, which the
 // catalog knows. What it has dropped thus grants nothing: nothing needs it.
 func (c Catalog) grants(held []Permission, need Permission) bool {
-	if slices.Contains(held, need) { // mostly, and quickly
+	if slices.Contains(held, need) {
 		return true
 	}
 	category := need.Category()
@@ -216,6 +216,17 @@ func (n Need) validate(c Catalog) error {
 		return nil
 	}
 	return fmt.Errorf("unknown permission %q; the catalog has: %s", c.unknown(n.perms), c.list())
+}
+
+// named reports whether held meets the need by the very permissions that it names.
+func (n *Need) named(held []Permission) bool {
+	found := 0
+	for i := range n.perms {
+		if slices.Contains(held, n.perms[i]) {
+			found++
+		}
+	}
+	return n.kind == needKey || found > 0 && (found == len(n.perms) || n.kind == needAny)
 }
 
 // unmet returns the permissions for want of which held does not meet the need.

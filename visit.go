@@ -35,7 +35,7 @@ type visit struct {
 var records = sync.Pool{New: func() any { return new(record) }}
 
 func newVisit(c *core, r *http.Request) *visit {
-	now := time.Now()
+	now := c.clock.now()
 	rec := records.Get().(*record)
 	v := &visit{core: c, next: r, outer: visitOf(r.Context()), start: now, record: rec}
 	rec.at = now.UnixNano()
@@ -58,9 +58,9 @@ func newVisit(c *core, r *http.Request) *visit {
 
 // moment returns the time at which the request is judged: when it came, unless its
 // client had seconds to send a body. One reading of the clock serves all.
-func (v *visit) moment(found *presented) time.Time {
+func (c *core) moment(v *visit, found *presented) time.Time {
 	if v == nil || found.body != nil {
-		return time.Now()
+		return c.clock.now()
 	}
 	return v.start
 }
