@@ -159,26 +159,18 @@ func (rec *record) keys() []string {
 	return slices.DeleteFunc(slices.Compact(keys), func(key string) bool { return key == "" })
 }
 
-// entry makes e the entry of a record. It runs in the recorder's goroutine.
+// entry makes e, which is empty, the entry of a record. It runs in the recorder's goroutine.
 func (r *recorder) entry(e *LogEntry, rec *record) {
 	keys := maskedKeys(rec.keys())
-	*e = LogEntry{
-		ID:            logIDText(rec.id),
-		Time:          logTime(rec.id),
-		KeyID:         rec.keyID,
-		Outcome:       rec.outcome,
-		Reason:        rec.reason,
-		Status:        rec.status,
-		RequestBytes:  rec.requestSize,
-		ResponseBytes: rec.responseSize,
-		Duration:      rec.duration,
-		Permission:    rec.needs,
-	}
-	if rec.change != nil {
-		e.Action = rec.change.action
-	}
+	e.ID, e.Time = logIDText(rec.id), logTime(rec.id)
 	if e.RequestID = e.ID; rec.requestID != rec.id {
 		e.RequestID = logIDText(rec.requestID)
+	}
+	e.KeyID, e.Outcome, e.Reason, e.Permission = rec.keyID, rec.outcome, rec.reason, rec.needs
+	e.Status, e.Duration = rec.status, rec.duration
+	e.RequestBytes, e.ResponseBytes = rec.requestSize, rec.responseSize
+	if rec.change != nil {
+		e.Action = rec.change.action
 	}
 	if !r.guarded(func() { r.texts(e, rec, keys) }) {
 		dropTexts(e, omittedFailed)

@@ -221,7 +221,11 @@ const (
 // bodies moves the bodies that were kept to the record, unless a guard refused
 // the request after all.
 func (v *visit) bodies(rec *record) {
-	request, response := v.request.end(), v.writer.capture.Load().end()
+	answer := v.writer.capture.Load()
+	if v.request == nil && answer == nil {
+		return
+	}
+	request, response := v.request.end(), answer.end()
 	if v.refusal || v.private {
 		v.core.recorder.buffers.put(request.buffer)
 		v.core.recorder.buffers.put(response.buffer)
