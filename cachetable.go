@@ -74,13 +74,20 @@ const (
 // compared at once: of what is left of them, a byte of zero is one that was equal.
 // Others may pass for equal, and are told apart by the digest.
 func (s *cacheSet) find(d *Digest) *cacheEntry {
+	e, _ := s.lookUp(d)
+	return e
+}
+
+// lookUp returns the entry of the digest and its place, or nil and -1.
+func (s *cacheSet) lookUp(d *Digest) (*cacheEntry, int) {
 	left := s.tags.Load() ^ eachTag*uint64(d[8])
 	for equal := (left - eachTag) &^ left & highBit; equal != 0; equal &= equal - 1 {
-		if e := s.entries[bits.TrailingZeros64(equal)/8].Load(); e != nil && e.digest == *d {
-			return e
+		place := bits.TrailingZeros64(equal) / 8
+		if e := s.entries[place].Load(); e != nil && e.digest == *d {
+			return e, place
 		}
 	}
-	return nil
+	return nil, -1
 }
 
 // set puts an entry into a place.
@@ -101,9 +108,11 @@ func (t *cacheTable) put(e *cacheEntry, changes *changeClock) {
 		return
 	}
 	first, second := t.setsOf(&e.digest)
-	set, place := first, first.place(&e.digest)
+	set := first
+	_, place := first.lookUp(&e.digest)
 	if place < 0 {
-		set, place = second, second.place(&e.digest)
+		set = second
+		_, place = second.lookUp(&e.digest)
 	}
 	if place < 0 {
 		set, place = first, first.free(changes)
@@ -115,16 +124,6 @@ func (t *cacheTable) put(e *cacheEntry, changes *changeClock) {
 		set, place = first, first.oldest()
 	}
 	set.set(place, e)
-}
-
-// place returns where the digest's entry is, or -1.
-func (s *cacheSet) place(d *Digest) int {
-	for i := range s.entries {
-		if e := s.entries[i].Load(); e != nil && e.digest == *d {
-			return i
-		}
-	}
-	return -1
 }
 
 // free returns a place without an entry that holds, or -1.
@@ -151,7 +150,7 @@ func (s *cacheSet) oldest() int {
 func (t *cacheTable) drop(d *Digest) {
 	first, second := t.setsOf(d)
 	for _, set := range [...]*cacheSet{first, second} {
-		if i := set.place(d); i >= 0 {
+		if _, i := set.lookUp(d); i >= 0 {
 			set.entries[i].Store(nil)
 		}
 	}
