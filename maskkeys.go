@@ -2,7 +2,7 @@ package apikey
 
 import (
 	"encoding/base64"
-	"encoding/hex"
+	"slices"
 	"strings"
 )
 
@@ -13,19 +13,15 @@ const (
 	// minTail is how much of a key or of a generated key's shape is told from
 	// other text where the rest is cut off.
 	minTail = 8
-	// shapeLen is the length of the shortest generated key.
-	shapeLen = 1 + 1 + randomDigits + sumDigits
 	// minRun is how many digits of base64 are looked for at least: one or two, of a
 	// key of as many bytes, are in every word.
 	minRun = 3
 )
 
-// A maskedKey is a presented text in the forms in which it is looked for. None of
-// them is shorter than the text.
+// A maskedKey is a presented text and the forms in which it is looked for.
 type maskedKey struct {
 	text  string
-	forms []string // as it is, and in hexadecimal; nil: it was not looked for yet
-	runs  []string // what base64 of it has for certain, by where in it the key begins
+	forms *keyForms // nil: they were not looked for yet
 }
 
 // short reports whether a key has too few bytes to be masked by its value: where it
@@ -44,31 +40,65 @@ func maskedKeys(texts []string) []maskedKey {
 	return keys
 }
 
+// leastEncoded returns a length that no form of the key in hexadecimal or base64 falls
+// short of. It is not below that of the key, but for the shortest.
+func (k *maskedKey) leastEncoded() int { return len(k.text)*4/3 - 1 }
+
+// keyForms are the forms of one key. None of them is shorter than the key is, if it
+// is not short.
+type keyForms struct {
+	plain []string // as it is, and in hexadecimal
+	runs  []string // what base64 of it has for certain, by where in it the key begins
+	grams *gramIndex
+}
+
 // spell makes the forms. Most texts of an entry are too short to hold any of them.
-func (k *maskedKey) spell() {
+func (k *maskedKey) spell() *keyForms {
 	if k.forms != nil {
-		return
+		return k.forms
 	}
-	lower := hex.EncodeToString([]byte(k.text))
-	k.forms, k.runs = []string{k.text, lower, strings.ToUpper(lower)}, base64Runs(k.text)
+	lower, upper := hexadecimals(k.text)
+	k.forms = &keyForms{plain: []string{k.text, lower, upper}, runs: base64Runs(k.text)}
 	if strings.Contains(k.text, " ") {
-		k.forms = append(k.forms, strings.ReplaceAll(k.text, " ", "+"))
+		k.forms.plain = append(k.forms.plain, withPluses(k.text))
 	}
+	if !k.short() {
+		k.forms.grams = newGramIndex(k.forms.plain, k.forms.runs)
+	}
+	return k.forms
+}
+
+// withPluses returns a key as it is in a query, if nothing else in it is escaped.
+func withPluses(key string) string { return strings.ReplaceAll(key, " ", "+") }
+
+func hexadecimals(key string) (lower, upper string) {
+	const lowerDigits, upperDigits = "0123456789abcdef", "0123456789ABCDEF"
+	both := make([]byte, 4*len(key))
+	half := 2 * len(key)
+	for i := range len(key) {
+		high, low := key[i]>>4, key[i]&15
+		both[2*i], both[2*i+1] = lowerDigits[high], lowerDigits[low]
+		both[half+2*i], both[half+2*i+1] = upperDigits[high], upperDigits[low]
+	}
+	return asString(both[:half]), asString(both[half:])
 }
 
 // base64Runs returns the digits that base64 of anything that holds the key has for
 // certain: depending on where in it the key begins, one of three spellings, without
 // the digit at each end that it shares with its neighbours.
 func base64Runs(key string) (runs []string) {
+	padded := append(make([]byte, 2, 2+len(key)), key...)
+	digits := make([]byte, 0, 3*base64.RawStdEncoding.EncodedLen(len(padded)))
 	for before := range 3 {
-		digits := base64.RawStdEncoding.EncodeToString(append(make([]byte, before, before+len(key)), key...))
-		run := digits[(before*8+5)/6 : (before+len(key))*8/6]
+		start := len(digits)
+		digits = base64.RawStdEncoding.AppendEncode(digits, padded[2-before:])
+		run := asString(digits[start+(before*8+5)/6 : start+(before+len(key))*8/6])
 		if len(run) < minRun {
 			continue
 		}
 		runs = append(runs, run)
-		if strings.ContainsAny(run, "+/") {
-			runs = append(runs, strings.NewReplacer("+", "-", "/", "_").Replace(run))
+		if strings.IndexByte(run, '+') >= 0 || strings.IndexByte(run, '/') >= 0 {
+			runs = append(runs, strings.ReplaceAll(strings.ReplaceAll(run, "+", "-"), "/", "_"))
 		}
 	}
 	return runs
@@ -78,30 +108,53 @@ func base64Runs(key string) (runs []string) {
 func (h *hunt) findKeys(text string) {
 	for i := range h.keys {
 		key := &h.keys[i]
-		if len(text) < len(key.text) && !h.cut {
-			continue
-		}
-		key.spell()
-		for _, form := range key.forms {
-			h.findAll(text, form)
-		}
-		for _, run := range key.runs {
-			h.findWithin(text, run)
+		switch {
+		case h.cut:
+			h.findForms(text, key.spell())
+			for _, form := range key.forms.plain {
+				h.findTail(text, form)
+			}
+		case len(text) < len(key.text):
+		case len(text) < key.leastEncoded():
+			h.findAll(text, key.text, 0)
+			if strings.IndexByte(key.text, ' ') >= 0 {
+				h.findAll(text, withPluses(key.text), 0)
+			}
+		default:
+			h.findForms(text, key.spell())
 		}
 	}
 }
 
-// findAll finds all places of part, and its beginning where the text is cut.
-func (h *hunt) findAll(text, part string) {
-	for from := 0; ; {
+// findForms finds the forms of a key.
+func (h *hunt) findForms(text string, forms *keyForms) {
+	from := 0
+	if forms.grams != nil {
+		from = h.findIndexed(text, forms.grams)
+	}
+	for _, form := range forms.plain {
+		h.findAll(text, form, from)
+	}
+	for _, run := range forms.runs {
+		h.findWithin(text, run, from)
+	}
+}
+
+// findAll finds all places of part, from one place on.
+func (h *hunt) findAll(text, part string, from int) {
+	for from < len(text) {
 		i := strings.Index(text[from:], part)
 		if i < 0 {
-			break
+			return
 		}
 		h.add(from+i, from+i+len(part))
 		from += i + 1
 	}
-	for n := min(len(part)-1, len(text)); h.cut && n >= minTail; n-- {
+}
+
+// findTail finds the beginning of part at the end of a text that is cut there.
+func (h *hunt) findTail(text, part string) {
+	for n := min(len(part)-1, len(text)); n >= minTail; n-- {
 		if strings.HasSuffix(text, part[:n]) {
 			h.add(len(text)-n, len(text))
 			return
@@ -109,64 +162,35 @@ func (h *hunt) findAll(text, part string) {
 	}
 }
 
-// findWithin finds the runs of base64 digits that hold part: all that may belong to
-// it is masked.
-func (h *hunt) findWithin(text, part string) {
-	for from := 0; ; {
+// findWithin finds, from one place on, the runs of base64 digits that hold part: all
+// that may belong to it is masked.
+func (h *hunt) findWithin(text, part string, from int) {
+	for from < len(text) {
 		i := strings.Index(text[from:], part)
 		if i < 0 {
 			return
 		}
-		start, end := from+i, from+i+len(part)
-		for start > from && isBase64(text[start-1]) {
-			start--
-		}
-		for end < len(text) && isBase64(text[end]) {
-			end++
-		}
-		h.add(start, end)
-		from = end
+		from = h.addRun(text, from+i, from+i+len(part))
 	}
 }
 
-func isBase64(c byte) bool {
-	return digits62of[c] != noDigit || strings.IndexByte("+/-_=", c) >= 0
+// addRun adds the run of base64 digits around some of them, and returns its end.
+func (h *hunt) addRun(text string, start, end int) int {
+	for start > 0 && isBase64(text[start-1]) {
+		start--
+	}
+	for end < len(text) && isBase64(text[end]) {
+		end++
+	}
+	h.add(start, end)
+	return end
 }
 
-// findShapes finds what has the form of a generated key, whoever's it is: a
-// prefix, an underscore, and 49 digits of base62 or more.
-func (h *hunt) findShapes(text string) {
-	for at := 0; ; at++ {
-		i := strings.IndexByte(text[at:], '_')
-		if i < 0 {
-			return
-		}
-		at += i
-		end := at + 1
-		for end < len(text) && digits62of[text[end]] != noDigit {
-			end++
-		}
-		if digits := end - at - 1; digits < randomDigits+sumDigits && !(h.cut && end == len(text) && digits >= minTail) {
-			continue
-		}
-		if start := prefixStart(text[:at]); start < at {
-			h.add(start, end)
-			at = end - 1
-		}
-	}
-}
+func isBase64(c byte) bool { return base64Digits[c] }
 
-// prefixStart returns where the longest prefix of a generated key begins that text
-// ends with, and the text's end where there is none.
-func prefixStart(text string) int {
-	start := len(text)
-	for i := len(text) - 1; i >= max(0, len(text)-maxPrefix); i-- {
-		switch c := text[i]; {
-		case 'a' <= c && c <= 'z':
-			start = i
-		case c < '0' || '9' < c:
-			return start
-		}
+var base64Digits = func() (digits [256]bool) {
+	for c, value := range digits62of {
+		digits[c] = value != noDigit || slices.Contains([]byte("+/-_="), byte(c))
 	}
-	return start
-}
+	return digits
+}()

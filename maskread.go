@@ -3,7 +3,6 @@ package apikey
 import (
 	"html"
 	"sort"
-	"strconv"
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -32,66 +31,109 @@ func (r *reading) raw(at int) int {
 // allEscapes are what escapes of URLs, JSON and HTML begin with.
 const allEscapes = `%\&`
 
+var (
+	escapesTogether = []string{allEscapes}
+	escapesApart    = []string{"%", `\`, "&"}
+)
+
 // decode decodes the escapes that begin with one of those bytes, and reports
-// whether there were any.
-func (r *reading) decode(escapes string) (next reading, changed bool) {
-	some := false
-	for i := range len(escapes) {
-		some = some || strings.IndexByte(r.text, escapes[i]) >= 0
-	}
-	if !some {
-		return *r, false
-	}
-	d := decoder{from: r}
-	for i := 0; i < len(r.text); {
-		if c := r.text[i]; c != '%' && c != '\\' && c != '&' || strings.IndexByte(escapes, c) < 0 {
-			i++
-			continue
-		}
+// whether there were any. The reading it makes lasts as long as the memory that it is
+// given is not used for the next.
+func (r *reading) decode(escapes string, memory *decoded) (next reading, changed bool) {
+	find := newByteFinder(r.text, escapes)
+	d := decoder{from: r, decoded: memory}
+	for i := find.next(0); i < len(r.text); {
 		var plain [utf8.UTFMax * 2]byte
 		n, width := unescapeAny(r.text[i:], plain[:])
 		if width == 0 {
-			i++
+			i = find.next(i + 1)
 			continue
 		}
+		if d.copied == 0 {
+			memory.text, memory.marks = memory.text[:0], memory.marks[:0]
+		}
 		d.copy(i)
-		d.note(r.raw(i)) // each byte of what was escaped leads to its beginning
-		d.out.Write(plain[:n])
+		d.note(d.raw(i)) // each byte of what was escaped leads to its beginning
+		memory.text = append(memory.text, plain[:n]...)
 		i += width
 		d.copied = i
-		d.note(r.raw(i))
+		d.note(d.raw(i))
+		i = find.next(i)
 	}
 	if d.copied == 0 {
 		return *r, false
 	}
 	d.copy(len(r.text))
-	return reading{d.out.String(), d.marks}, true
+	return reading{asString(memory.text), memory.marks}, true
+}
+
+// A byteFinder finds the next of up to three bytes, of which most texts have few.
+type byteFinder struct {
+	text, bytes string
+	found       [len(allEscapes)]int // the last ones
+}
+
+func newByteFinder(text, bytes string) byteFinder {
+	return byteFinder{text, bytes, [...]int{-1, -1, -1}}
+}
+
+// next returns the place of the next one from a place on, or the end of the text.
+func (f *byteFinder) next(from int) int {
+	next := len(f.text)
+	for i := range len(f.bytes) {
+		if f.found[i] < from {
+			f.found[i] = len(f.text)
+			if n := strings.IndexByte(f.text[from:], f.bytes[i]); n >= 0 {
+				f.found[i] = from + n
+			}
+		}
+		next = min(next, f.found[i])
+	}
+	return next
+}
+
+// decoded is memory for a reading.
+type decoded struct {
+	text  []byte
+	marks []mark
 }
 
 // A decoder makes one reading of another.
 type decoder struct {
+	*decoded
 	from   *reading
 	copied int // of from.text
 	passed int // of from.marks
-	out    strings.Builder
-	marks  []mark
+}
+
+// raw is that of the reading which is decoded, for places that never go back.
+func (d *decoder) raw(at int) int {
+	marks := d.from.marks
+	for d.passed < len(marks) && marks[d.passed].at <= at {
+		d.passed++
+	}
+	if d.passed == 0 {
+		return at
+	}
+	m := marks[d.passed-1]
+	return m.raw + at - m.at
 }
 
 // copy copies the text before end as it is, and what is known of its places.
 func (d *decoder) copy(end int) {
-	at := d.out.Len() - d.copied
+	at := len(d.text) - d.copied
 	for ; d.passed < len(d.from.marks) && d.from.marks[d.passed].at < end; d.passed++ {
 		if m := d.from.marks[d.passed]; m.at > d.copied {
 			d.marks = append(d.marks, mark{at + m.at, m.raw})
 		}
 	}
-	d.out.WriteString(d.from.text[d.copied:end])
+	d.text = append(d.text, d.from.text[d.copied:end]...)
 	d.copied = end
 }
 
 // note notes where what follows comes from.
 func (d *decoder) note(raw int) {
-	at := d.out.Len()
+	at := len(d.text)
 	if last := len(d.marks) - 1; last >= 0 && d.marks[last].at == at {
 		d.marks[last].raw = raw
 		return
@@ -124,9 +166,9 @@ func unescapeBackslash(text string, out []byte) (n, width int) {
 	case 'u':
 		return unescapeUnicode(text, out)
 	case 'x':
-		if v, err := strconv.ParseUint(text[2:min(4, len(text))], 16, 8); err == nil && len(text) >= 4 {
-			out[0] = byte(v)
-			return 1, 4
+		if c, width := unescape(text[1:]); width > 0 { // as behind a percent sign
+			out[0] = c
+			return 1, 1 + width
 		}
 		return 0, 0
 	default:
@@ -140,25 +182,33 @@ func unescapeBackslash(text string, out []byte) (n, width int) {
 
 // unescapeUnicode decodes \u0041, or two of them that are a surrogate pair.
 func unescapeUnicode(text string, out []byte) (n, width int) {
-	unit := func(text string) (rune, bool) {
-		if len(text) < 6 || text[0] != '\\' || text[1] != 'u' {
-			return 0, false
-		}
-		v, err := strconv.ParseUint(text[2:6], 16, 16)
-		return rune(v), err == nil
-	}
-	first, ok := unit(text)
+	first, ok := utf16Unit(text)
 	if !ok {
 		return 0, 0
 	}
 	if utf16.IsSurrogate(first) {
-		if second, ok := unit(text[6:]); ok {
+		if second, ok := utf16Unit(text[6:]); ok {
 			if r := utf16.DecodeRune(first, second); r != utf8.RuneError {
 				return utf8.EncodeRune(out, r), 12
 			}
 		}
 	}
 	return utf8.EncodeRune(out, first), 6
+}
+
+// utf16Unit decodes one \u0041.
+func utf16Unit(text string) (unit rune, ok bool) {
+	if len(text) < 6 || text[0] != '\\' || text[1] != 'u' {
+		return 0, false
+	}
+	for i := 2; i < 6; i++ {
+		digit, ok := unhex(text[i])
+		if !ok {
+			return 0, false
+		}
+		unit = unit<<4 | rune(digit)
+	}
+	return unit, true
 }
 
 // unescapeEntity decodes a character reference of HTML, of up to 12 bytes.

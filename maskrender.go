@@ -8,14 +8,16 @@ import (
 	"unicode/utf8"
 )
 
+// isInert reports whether a text of no more than limit bytes may stay as it is.
+func isInert(text string, limit int, body bool) bool {
+	return len(text) <= limit && inertLen(text, body) == len(text)
+}
+
 // withoutSpans returns text with the spans masked, and inert: control characters, those
 // that reorder or hide text, and bytes that are no UTF-8 are spelt as \x1b or
 // \u202e. A body keeps its line feeds and tabs. No more than limit bytes of the
 // text are looked at, a span across the limit as a whole, and no more returned.
 func withoutSpans(text string, spans []span, limit int, body bool) string {
-	if len(spans) == 0 && len(text) <= limit && inertLen(text, body) == len(text) {
-		return text
-	}
 	w := inertWriter{limit: limit, body: body}
 	w.out.Grow(min(limit, len(text)))
 	at := 0
@@ -106,6 +108,8 @@ func spell(r rune, size int, first byte) string {
 			return `\t`
 		}
 		return fmt.Sprintf(`\x%02x`, first)
+	case 0xc0 <= r && r < 0x600, 0x3000 <= r && r < 0xd800: // letters of most languages
+		return ""
 	case unicode.IsControl(r), unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp):
 		return fmt.Sprintf(`\u%04x`, r)
 	}
@@ -116,6 +120,14 @@ func spell(r rune, size int, first byte) string {
 func inertLen(text string, body bool) int {
 	b, i := asBytes(text), 0
 	for i < len(b) {
+		for ; i+32 <= len(b); i += 32 {
+			part := b[i : i+32]
+			odd := unlikeASCII(binary.LittleEndian.Uint64(part), ' ') | unlikeASCII(binary.LittleEndian.Uint64(part[8:]), ' ') |
+				unlikeASCII(binary.LittleEndian.Uint64(part[16:]), ' ') | unlikeASCII(binary.LittleEndian.Uint64(part[24:]), ' ')
+			if odd != 0 {
+				break
+			}
+		}
 		for i+8 <= len(b) && unlikeASCII(binary.LittleEndian.Uint64(b[i:]), ' ') == 0 {
 			i += 8
 		}

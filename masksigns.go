@@ -1,0 +1,225 @@
+package apikey
+
+import (
+	"encoding/base64"
+	"encoding/binary"
+	"math/bits"
+	"slices"
+	"strings"
+)
+
+// findSigned finds what follows a sign: a value behind a colon or an equals sign, and
+// credentials behind a space. It goes from one sign to the next, so that a text may be
+// cut or broken.
+func (h *hunt) findSigned(text string) {
+	names, endings, skip := h.names, h.endings, 0
+	for base := 0; base < len(text); base += 8 {
+		for signs := signsIn(wordAt(text, base)); signs != 0; signs &= signs - 1 {
+			at := base + bits.TrailingZeros64(signs)/8
+			switch text[at] {
+			case ' ':
+				if at > 0 && (text[at-1]|0x20 == 'r' || text[at-1]|0x20 == 'c') {
+					h.findCredential(text, at)
+				}
+			case ':', '=':
+				end := at
+				if at > 0 && text[at-1] == '"' {
+					end--
+				}
+				if at >= skip && names.mayEnd(text, end, endings) {
+					skip = h.findNamed(text, at)
+				}
+			}
+		}
+	}
+}
+
+// wordAt returns eight bytes of a text, the first one lowest, and zeros behind its end.
+func wordAt(text string, at int) uint64 {
+	if at+8 <= len(text) {
+		return binary.LittleEndian.Uint64(asBytes(text)[at:])
+	}
+	var last [8]byte
+	copy(last[:], text[at:])
+	return binary.LittleEndian.Uint64(last[:])
+}
+
+// signsIn returns the high bits of those of eight bytes that are from ':' to '=', or a
+// space behind what may be a letter. It may have those of others too.
+func signsIn(w uint64) uint64 {
+	low := w &^ eachHighBit
+	from, above := low+(0x80-':')*eachByte, low+(0x80-'='-1)*eachByte
+	spaces := w ^ ' '*eachByte
+	// Letters have bit 6. What is before the first byte is not known.
+	spaces = (spaces - eachByte) &^ spaces & (w<<9 | 0x80)
+	return (from&^above&^w | spaces) & eachHighBit
+}
+
+// findNamed finds the value behind a sign if a secret's name is before it: "name":
+// value of JSON, name=value of URLs and logs, and name: value of headers and YAML. It
+// returns from where on others are to be looked for.
+func (h *hunt) findNamed(text string, at int) int {
+	name, quoted := nameBefore(text, at)
+	switch {
+	case name == "":
+	case quoted:
+		if text[at] == ':' && (h.names.has(name) || h.place(sourceJSON, name)) {
+			return h.jsonValue(text, at+1)
+		}
+	case h.names.has(name) || text[at] == '=' && h.isParameter(text, at, name) || text[at] == ':' && h.isHeader(name):
+		return h.plainValue(text, at)
+	}
+	return at + 1
+}
+
+// nameBefore returns the name that ends before the sign at a place, and whether it
+// stands in quotes.
+func nameBefore(text string, at int) (name string, quoted bool) {
+	end := at
+	for end > 0 && strings.IndexByte(" \t\r\n", text[end-1]) >= 0 && at-end < 16 {
+		end--
+	}
+	if end > 0 && text[end-1] == '"' {
+		start := strings.LastIndexByte(text[max(0, end-2-maxSecretName):end-1], '"')
+		if start < 0 {
+			return "", false
+		}
+		return text[max(0, end-2-maxSecretName)+start+1 : end-1], true
+	}
+	start := end
+	for start > 0 && end-start <= maxSecretName && isNameByte(text[start-1]) {
+		start--
+	}
+	return text[start:end], false
+}
+
+func isNameByte(c byte) bool {
+	return digits62of[c] != noDigit || c == '_' || c == '-' || c == '.'
+}
+
+// isParameter reports whether the name before the sign at a place is a query
+// source's, in something that looks like a URL.
+func (h *hunt) isParameter(text string, at int, name string) bool {
+	before := at - len(name) - 1
+	return before >= 0 && strings.IndexByte("?&;", text[before]) >= 0 && h.place(sourceQuery, name)
+}
+
+func (h *hunt) isHeader(name string) bool {
+	return slices.ContainsFunc(h.places, func(s Source) bool {
+		return s.kind == sourceHeader && strings.EqualFold(s.name, name)
+	})
+}
+
+// jsonValue finds the value that begins behind a colon, and returns where it ends.
+func (h *hunt) jsonValue(text string, at int) int {
+	for at < len(text) && strings.IndexByte(" \t\r\n", text[at]) >= 0 {
+		at++
+	}
+	if at == len(text) {
+		return at
+	}
+	start := at
+	switch text[at] {
+	case '"':
+		end := stringEnd(text, at)
+		h.add(at+1, end)
+		return end
+	case '{', '[':
+		at = nestedEnd(text, at)
+	default:
+		for at < len(text) && strings.IndexByte(",}] \t\r\n", text[at]) < 0 {
+			at++
+		}
+	}
+	h.spans = append(h.spans, span{start, at, true})
+	return at
+}
+
+// stringEnd returns the place of the quote that ends the string which begins at a
+// place, or the end of the text.
+func stringEnd(text string, at int) int {
+	for at++; at < len(text) && text[at] != '"'; at++ {
+		if text[at] == '\\' {
+			at++
+		}
+	}
+	return min(at, len(text))
+}
+
+// nestedEnd returns where the object or array ends that begins at a place.
+func nestedEnd(text string, at int) int {
+	for depth := 0; at < len(text); at++ {
+		switch text[at] {
+		case '"':
+			at = stringEnd(text, at)
+		case '{', '[':
+			depth++
+		case '}', ']':
+			if depth--; depth == 0 {
+				return at + 1
+			}
+		}
+	}
+	return len(text)
+}
+
+// plainValue finds the value behind a sign: behind a colon the rest of the line,
+// behind an equals sign what stands in quotes, or up to what ends a parameter.
+func (h *hunt) plainValue(text string, at int) int {
+	ends := "\r\n"
+	start := at + 1
+	if text[at] == '=' {
+		ends = "&#\"'<>,; \t\r\n"
+		if start < len(text) && (text[start] == '"' || text[start] == '\'') {
+			ends = text[start : start+1]
+			start++
+		}
+	}
+	for start < len(text) && text[start] == ' ' && text[at] == ':' {
+		start++
+	}
+	end := len(text)
+	if n := strings.IndexAny(text[min(start, end):], ends); n >= 0 {
+		end = start + n
+	}
+	h.add(start, end)
+	return max(end, at+1)
+}
+
+// findCredential finds what follows the words Bearer and Basic before a space, where
+// that can be a credential and is no other word.
+func (h *hunt) findCredential(text string, space int) {
+	switch before := text[:space]; {
+	case endsInScheme(before, "earer", "EARER"):
+		h.credential(text, space+1, func(s string) bool { return strings.ContainsAny(s, "0123456789_.-") })
+	case endsInScheme(before, "asic", "ASIC"):
+		h.credential(text, space+1, isBasic)
+	}
+}
+
+// endsInScheme reports whether a text ends in the name of a scheme, which is given
+// without its first letter, a b of either case.
+func endsInScheme(text, lower, upper string) bool {
+	b := len(text) - len(lower) - 1
+	return b >= 0 && text[b]|0x20 == 'b' && (text[b+1:] == lower || text[b+1:] == upper)
+}
+
+func (h *hunt) credential(text string, start int, is func(string) bool) {
+	end := start
+	for end < len(text) && (isBase64(text[end]) || text[end] == '.' || text[end] == '~') {
+		end++
+	}
+	for end > start && text[end-1] == '.' { // of the sentence
+		end--
+	}
+	if end-start >= minTail && is(text[start:end]) {
+		h.add(start, end)
+	}
+}
+
+// isBasic reports whether a text is base64 of a user's name, a colon and a
+// password.
+func isBasic(text string) bool {
+	plain, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(text, "="))
+	return err == nil && strings.ContainsRune(string(plain), ':')
+}
