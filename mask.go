@@ -45,6 +45,9 @@ type hunt struct {
 	keys    []maskedKey
 	cut     bool // the text goes on, unseen
 	spans   []span
+
+	// Memory that the next hunt uses again.
+	forms   []*keyForms
 	decoded [layers]decoded
 }
 

@@ -1,6 +1,7 @@
 package apikey
 
 import (
+	"bytes"
 	"encoding/base64"
 	"slices"
 	"strings"
@@ -18,11 +19,8 @@ const (
 	minRun = 3
 )
 
-// A maskedKey is a presented text and the forms in which it is looked for.
-type maskedKey struct {
-	text  string
-	forms *keyForms // nil: they were not looked for yet
-}
+// A maskedKey is a presented text, which is looked for in several forms.
+type maskedKey struct{ text string }
 
 // short reports whether a key has too few bytes to be masked by its value: where it
 // is missing would show what it is.
@@ -41,102 +39,129 @@ func maskedKeys(texts []string) []maskedKey {
 }
 
 // leastEncoded returns a length that no form of the key in hexadecimal or base64 falls
-// short of. It is not below that of the key, but for the shortest.
-func (k *maskedKey) leastEncoded() int { return len(k.text)*4/3 - 1 }
-
-// keyForms are the forms of one key. None of them is shorter than the key is, if it
-// is not short.
-type keyForms struct {
-	plain []string // as it is, and in hexadecimal
-	runs  []string // what base64 of it has for certain, by where in it the key begins
-	grams *gramIndex
-}
-
-// spell makes the forms. Most texts of an entry are too short to hold any of them.
-func (k *maskedKey) spell() *keyForms {
-	if k.forms != nil {
-		return k.forms
-	}
-	lower, upper := hexadecimals(k.text)
-	k.forms = &keyForms{plain: []string{k.text, lower, upper}, runs: base64Runs(k.text)}
-	if strings.Contains(k.text, " ") {
-		k.forms.plain = append(k.forms.plain, withPluses(k.text))
-	}
-	if !k.short() {
-		k.forms.grams = newGramIndex(k.forms.plain, k.forms.runs)
-	}
-	return k.forms
-}
+// short of.
+func (k maskedKey) leastEncoded() int { return len(k.text)*4/3 - 1 }
 
 // withPluses returns a key as it is in a query, if nothing else in it is escaped.
-func withPluses(key string) string { return strings.ReplaceAll(key, " ", "+") }
+func (k maskedKey) withPluses() string { return strings.ReplaceAll(k.text, " ", "+") }
 
-func hexadecimals(key string) (lower, upper string) {
-	const lowerDigits, upperDigits = "0123456789abcdef", "0123456789ABCDEF"
-	both := make([]byte, 4*len(key))
-	half := 2 * len(key)
-	for i := range len(key) {
-		high, low := key[i]>>4, key[i]&15
-		both[2*i], both[2*i+1] = lowerDigits[high], lowerDigits[low]
-		both[half+2*i], both[half+2*i+1] = upperDigits[high], upperDigits[low]
-	}
-	return asString(both[:half]), asString(both[half:])
+// keyForms are the forms of one key. None of them is shorter than the key, if that is
+// not short. They are made anew in the memory of another's.
+type keyForms struct {
+	text   string
+	all    []string
+	plain  int    // how many of them are not digits of base64
+	memory []byte // holds most of them
+	grams  gramIndex
 }
 
-// base64Runs returns the digits that base64 of anything that holds the key has for
+// spell makes the forms of a key. Both bodies of an entry are searched for the same.
+func (f *keyForms) spell(key maskedKey) {
+	if f.text == key.text {
+		return
+	}
+	f.text, f.memory = key.text, f.memory[:0]
+	f.all = append(f.all[:0], key.text)
+	f.addHex("0123456789abcdef")
+	f.addHex("0123456789ABCDEF")
+	if strings.IndexByte(key.text, ' ') >= 0 {
+		f.all = append(f.all, key.withPluses())
+	}
+	f.plain = len(f.all)
+	f.addRuns()
+	if !key.short() {
+		f.grams.fill(f.all)
+	}
+}
+
+func (f *keyForms) addHex(digits string) {
+	start := len(f.memory)
+	for i := range len(f.text) {
+		f.memory = append(f.memory, digits[f.text[i]>>4], digits[f.text[i]&15])
+	}
+	f.all = append(f.all, asString(f.memory[start:]))
+}
+
+// addRuns adds the digits that base64 of anything that holds the key has for
 // certain: depending on where in it the key begins, one of three spellings, without
 // the digit at each end that it shares with its neighbours.
-func base64Runs(key string) (runs []string) {
-	padded := append(make([]byte, 2, 2+len(key)), key...)
-	digits := make([]byte, 0, 3*base64.RawStdEncoding.EncodedLen(len(padded)))
+func (f *keyForms) addRuns() {
 	for before := range 3 {
-		start := len(digits)
-		digits = base64.RawStdEncoding.AppendEncode(digits, padded[2-before:])
-		run := asString(digits[start+(before*8+5)/6 : start+(before+len(key))*8/6])
+		start := len(f.memory)
+		f.memory = append(append(f.memory, "\x00\x00"[:before]...), f.text...)
+		end := len(f.memory)
+		f.memory = base64.RawStdEncoding.AppendEncode(f.memory, f.memory[start:])
+		run := f.memory[end+(before*8+5)/6 : end+(end-start)*8/6]
 		if len(run) < minRun {
 			continue
 		}
-		runs = append(runs, run)
-		if strings.IndexByte(run, '+') >= 0 || strings.IndexByte(run, '/') >= 0 {
-			runs = append(runs, strings.ReplaceAll(strings.ReplaceAll(run, "+", "-"), "/", "_"))
+		f.all = append(f.all, asString(run))
+		if bytes.IndexByte(run, '+') >= 0 || bytes.IndexByte(run, '/') >= 0 {
+			f.addForURLs(run)
 		}
 	}
-	return runs
 }
 
-// findKeys finds the presented keys in all their forms.
+// addForURLs adds the digits as base64 for URLs has them.
+func (f *keyForms) addForURLs(run []byte) {
+	start := len(f.memory)
+	f.memory = append(f.memory, run...)
+	other := f.memory[start:]
+	for i, c := range other {
+		switch c {
+		case '+':
+			other[i] = '-'
+		case '/':
+			other[i] = '_'
+		}
+	}
+	f.all = append(f.all, asString(other))
+}
+
+// findKeys finds the presented keys in all their forms. Most texts of an entry are too
+// short to hold any of them.
 func (h *hunt) findKeys(text string) {
-	for i := range h.keys {
-		key := &h.keys[i]
+	for i, key := range h.keys {
 		switch {
 		case h.cut:
-			h.findForms(text, key.spell())
-			for _, form := range key.forms.plain {
+			forms := h.formsOf(i)
+			h.findForms(text, forms)
+			for _, form := range forms.all[:forms.plain] {
 				h.findTail(text, form)
 			}
 		case len(text) < len(key.text):
 		case len(text) < key.leastEncoded():
 			h.findAll(text, key.text, 0)
 			if strings.IndexByte(key.text, ' ') >= 0 {
-				h.findAll(text, withPluses(key.text), 0)
+				h.findAll(text, key.withPluses(), 0)
 			}
 		default:
-			h.findForms(text, key.spell())
+			h.findForms(text, h.formsOf(i))
 		}
 	}
+}
+
+// formsOf returns the forms of one of the keys.
+func (h *hunt) formsOf(i int) *keyForms {
+	for len(h.forms) <= i {
+		h.forms = append(h.forms, new(keyForms))
+	}
+	h.forms[i].spell(h.keys[i])
+	return h.forms[i]
 }
 
 // findForms finds the forms of a key.
 func (h *hunt) findForms(text string, forms *keyForms) {
 	from := 0
-	if forms.grams != nil {
-		from = h.findIndexed(text, forms.grams)
+	if !(maskedKey{forms.text}).short() {
+		from = h.findGrams(text, forms)
 	}
-	for _, form := range forms.plain {
-		h.findAll(text, form, from)
-	}
-	for _, run := range forms.runs {
-		h.findWithin(text, run, from)
+	for i, form := range forms.all {
+		if i < forms.plain {
+			h.findAll(text, form, from)
+		} else {
+			h.findWithin(text, form, from)
+		}
 	}
 }
 
