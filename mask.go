@@ -41,7 +41,7 @@ type span struct {
 type hunt struct {
 	names   *secretNames
 	places  []Source
-	endings uint32 // of the names of places, see secretNames.mayEnd
+	endings uint64 // of the names of places, see secretNames.mayEnd
 	keys    []maskedKey
 	cut     bool // the text goes on, unseen
 	spans   []span

@@ -22,11 +22,12 @@ var (
 const maxSecretName = 64
 
 // secretNames knows the names of secrets. Most names are ruled out by their last two
-// letters, and most of the others by the next.
+// letters, and most of the others by the one before them.
 type secretNames struct {
 	last   [1 << 10]uint16 // by those two letters: which of groups
 	groups [][]secretName
-	before [256]uint64 // by the last byte of a name: the bits of those before it
+	before [256]uint64     // by the last byte of a name: the kinds of those before it
+	third  [1 << 10]uint64 // by the last two letters: the kinds of those before them
 }
 
 // A secretName is a name, folded, that others are, or end in.
@@ -37,11 +38,6 @@ type secretName struct {
 
 func newSecretNames(more []string) *secretNames {
 	n := &secretNames{groups: make([][]secretName, 1)}
-	for c := range n.before {
-		if bitBefore[c] == bitOther {
-			n.before[c] = ^uint64(0) // it says nothing of the letters before it
-		}
-	}
 	for _, name := range slices.Concat(wholeSecretNames, more) {
 		n.add(secretName{foldName(name), true})
 	}
@@ -52,64 +48,84 @@ func newSecretNames(more []string) *secretNames {
 }
 
 func (n *secretNames) add(name secretName) {
-	group := &n.last[lastLetters(name.folded)]
-	if *group == 0 {
-		*group = uint16(len(n.groups))
+	two := lastLetters(name.folded)
+	if n.last[two] == 0 {
+		n.last[two] = uint16(len(n.groups))
 		n.groups = append(n.groups, nil)
 	}
-	n.groups[*group] = append(n.groups[*group], name)
-	length := len(name.folded)
-	if length == 0 {
-		return
-	}
-	bits := uint64(1) << bitOther
-	if length > 1 {
-		bits |= 1 << (name.folded[length-2] & 31)
-	}
-	for c := name.folded[length-1] & 31; ; c += 32 {
-		n.before[c] |= bits
-		if c >= 256-32 {
-			return
-		}
+	group := &n.groups[n.last[two]]
+	*group = append(*group, name)
+	padded := "  " + name.folded // what is before a name is of another kind than its letters
+	end := len(padded)
+	n.third[two] |= 1 << kindOf[padded[end-3]]
+	for last := int(padded[end-1] & 31); last < len(n.before); last += 32 {
+		n.before[last] |= 1 << kindOf[padded[end-2]]
 	}
 }
 
-// bitOther stands for all bytes but letters and digits: what is before them may
-// belong to a name.
-const bitOther = 32
+// A letter or digit is of the kind that its lowest five bits say.
+const (
+	kindOther = 32 + iota // it may end what is before a name, or be a letter of another language
+	kindJoint             // it does not count
+)
 
-var bitBefore = func() (bits [256]uint8) {
+var kindOf = func() (kinds [256]uint8) {
 	for c, value := range digits62of {
-		bits[c] = uint8(c) & 31
-		if value == noDigit {
-			bits[c] = bitOther
+		switch {
+		case isJoint(byte(c)):
+			kinds[c] = kindJoint
+		case value == noDigit:
+			kinds[c] = kindOther
+		default:
+			kinds[c] = uint8(c & 31)
 		}
 	}
-	return bits
+	return kinds
 }()
 
 // mayEnd reports whether a secret's name may end before a place in a text, or one of
-// the names whose endings are given.
-func (n *secretNames) mayEnd(text string, end int, endings uint32) bool {
-	if end == 0 {
+// the names whose endings are given. It looks at three letters.
+func (n *secretNames) mayEnd(text string, end int, endings uint64) bool {
+	if end < 4 {
+		return true
+	}
+	last, before := text[end-1], text[end-2]
+	if endings>>endingOf(before, last)&1 != 0 || kindOf[last] >= kindOther {
+		return true
+	}
+	kind := kindOf[before]
+	if kind == kindJoint {
+		return true
+	}
+	if n.before[last]>>(kind&63)&1 == 0 {
 		return false
 	}
-	last, bit := text[end-1], uint8(bitOther)
-	if end > 1 {
-		bit = bitBefore[text[end-2]]
+	third := kindOf[text[end-3]]
+	if third == kindJoint {
+		third = kindOf[text[end-4]]
 	}
-	return (n.before[last]>>(bit&63)|uint64(endings>>(last&31)))&1 != 0
+	return kind == kindOther || third == kindJoint || n.third[int(last&31)<<5|int(before&31)]>>(third&63)&1 != 0
 }
 
-// endingsOf returns a bit for the last letter of each name of the places.
-func endingsOf(places []Source) (endings uint32) {
+// endingsOf returns a bit for the last two letters of each name of the places.
+func endingsOf(places []Source) (endings uint64) {
 	for i := range places {
-		if name := places[i].name; name != "" {
-			endings |= 1 << (name[len(name)-1] & 31)
+		switch name := places[i].name; len(name) {
+		case 0:
+		case 1:
+			for before := range 32 {
+				endings |= 1 << endingOf(byte(before), name[0])
+			}
+		default:
+			endings |= 1 << endingOf(name[len(name)-2], name[len(name)-1])
 		}
 	}
 	return endings
 }
+
+// endingOf returns a number below 64 that names have in common, in any case, which end
+// in those two bytes.
+func endingOf(before, last byte) uint8 { return (before*2 + last&31) & 63 }
 
 // lastLetters returns a number that names have in common whose folded forms end
 // alike.
@@ -189,7 +205,7 @@ func (h *hunt) findPairs(text string, kind sourceKind) {
 		if n := strings.IndexByte(text[start:], '&'); n >= 0 {
 			end = start + n
 		}
-		if n := strings.IndexByte(text[start:end], '='); n >= 0 && h.isPair(kind, text[start:start+n]) {
+		if n := strings.IndexByte(text[start:end], '='); n >= 0 && h.isPair(kind, text, start, start+n) {
 			h.add(start+n+1, end)
 		}
 		start = end + 1
@@ -197,11 +213,13 @@ func (h *hunt) findPairs(text string, kind sourceKind) {
 }
 
 // isPair reports whether a name of a pair is a secret's, or a source's of that kind.
-func (h *hunt) isPair(kind sourceKind, name string) bool {
-	escaped := strings.IndexByte(name[max(0, len(name)-4):], '%') >= 0 // one of its last two letters
-	if !escaped && !h.names.mayEnd(name, len(name), h.endings) {
+func (h *hunt) isPair(kind sourceKind, text string, start, end int) bool {
+	// Any of the letters by which most names are ruled out may be escaped.
+	escaped := strings.IndexByte(text[max(start, end-6):end], '%') >= 0
+	if !escaped && !h.names.mayEnd(text, end, h.endings) {
 		return false
 	}
+	name := text[start:end]
 	if plain, err := url.QueryUnescape(name); err == nil {
 		name = plain
 	}

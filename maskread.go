@@ -40,6 +40,9 @@ var (
 // whether there were any. The reading it makes lasts as long as the memory that it is
 // given is not used for the next.
 func (r *reading) decode(escapes string, memory *decoded) (next reading, changed bool) {
+	if strings.HasSuffix(escapes, "&") && strings.IndexByte(r.text, ';') < 0 {
+		escapes = escapes[:len(escapes)-1] // as in a form, which has many
+	}
 	find := newByteFinder(r.text, escapes)
 	d := decoder{from: r, decoded: memory}
 	for i := find.next(0); i < len(r.text); {

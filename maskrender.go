@@ -64,10 +64,12 @@ func (w *inertWriter) text(text string) {
 	plain := 0 // from here on nothing is written yet
 	for i := inertLen(text, w.body); i < len(text); i += inertLen(text[i:], w.body) {
 		r, size := utf8.DecodeRuneInString(text[i:])
-		if spelt := spell(r, size, text[i]); spelt != "" {
-			w.plain(text[plain:i])
-			w.write(spelt)
-			plain = i + size
+		if !isLetter(r) {
+			if spelt := spell(r, size, text[i]); spelt != "" {
+				w.plain(text[plain:i])
+				w.write(spelt)
+				plain = i + size
+			}
 		}
 		i += size
 	}
@@ -94,6 +96,10 @@ func (w *inertWriter) ellipsis() {
 	}
 }
 
+// isLetter reports whether a rune is of those blocks of Unicode that hold nothing but
+// what may stay, and the letters of most languages.
+func isLetter(r rune) bool { return 0xc0 <= r && r < 0x600 || 0x3000 <= r && r < 0xd800 }
+
 // spell returns how a rune is spelt that is not to be kept, and nothing for the
 // others.
 func spell(r rune, size int, first byte) string {
@@ -108,8 +114,6 @@ func spell(r rune, size int, first byte) string {
 			return `\t`
 		}
 		return fmt.Sprintf(`\x%02x`, first)
-	case 0xc0 <= r && r < 0x600, 0x3000 <= r && r < 0xd800: // letters of most languages
-		return ""
 	case unicode.IsControl(r), unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp):
 		return fmt.Sprintf(`\u%04x`, r)
 	}
@@ -120,15 +124,14 @@ func spell(r rune, size int, first byte) string {
 func inertLen(text string, body bool) int {
 	b, i := asBytes(text), 0
 	for i < len(b) {
-		for ; i+32 <= len(b); i += 32 {
-			part := b[i : i+32]
-			odd := unlikeASCII(binary.LittleEndian.Uint64(part), ' ') | unlikeASCII(binary.LittleEndian.Uint64(part[8:]), ' ') |
-				unlikeASCII(binary.LittleEndian.Uint64(part[16:]), ' ') | unlikeASCII(binary.LittleEndian.Uint64(part[24:]), ' ')
-			if odd != 0 {
+		for i+32 <= len(b) && unlikeASCII4((*[32]byte)(b[i:])) == 0 {
+			i += 32
+		}
+		for i+8 <= len(b) {
+			w := binary.LittleEndian.Uint64(b[i:])
+			if unlikeASCII(w, ' ') != 0 && (!body || unlikeLines(w) != 0) {
 				break
 			}
-		}
-		for i+8 <= len(b) && unlikeASCII(binary.LittleEndian.Uint64(b[i:]), ' ') == 0 {
 			i += 8
 		}
 		for end := min(i+8, len(b)); i < end; i++ {
@@ -138,4 +141,18 @@ func inertLen(text string, body bool) int {
 		}
 	}
 	return i
+}
+
+func unlikeASCII4(b *[32]byte) uint64 {
+	return unlikeASCII(binary.LittleEndian.Uint64(b[:]), ' ') | unlikeASCII(binary.LittleEndian.Uint64(b[8:]), ' ') |
+		unlikeASCII(binary.LittleEndian.Uint64(b[16:]), ' ') | unlikeASCII(binary.LittleEndian.Uint64(b[24:]), ' ')
+}
+
+// unlikeLines returns bits where one of eight bytes is none of visible ASCII, a space, a
+// tab or a line feed.
+func unlikeLines(w uint64) uint64 {
+	low := w &^ eachHighBit
+	visible := low + (0x80-' ')*eachByte
+	white := (low + (0x80-'\t')*eachByte) &^ (low + (0x80-'\n'-1)*eachByte)
+	return (w | (low + eachByte) | ^(visible | white)) & eachHighBit
 }

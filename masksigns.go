@@ -12,10 +12,15 @@ import (
 // credentials behind a space. It goes from one sign to the next, so that a text may be
 // cut or broken.
 func (h *hunt) findSigned(text string) {
-	names, endings, skip := h.names, h.endings, 0
-	for base := 0; base < len(text); base += 8 {
-		for signs := signsIn(wordAt(text, base)); signs != 0; signs &= signs - 1 {
-			at := base + bits.TrailingZeros64(signs)/8
+	rest, skip := newByteFinder(text, ":= "), 0
+	for base := 0; base < len(text); {
+		signs := signsIn(text, base)
+		if signs == 0 { // most likely there is none for long
+			base = rest.next(min(base+64, len(text)))
+			continue
+		}
+		for ; signs != 0; signs &= signs - 1 {
+			at := base + bits.TrailingZeros64(signs)
 			switch text[at] {
 			case ' ':
 				if at > 0 && (text[at-1]|0x20 == 'r' || text[at-1]|0x20 == 'c') {
@@ -26,33 +31,39 @@ func (h *hunt) findSigned(text string) {
 				if at > 0 && text[at-1] == '"' {
 					end--
 				}
-				if at >= skip && names.mayEnd(text, end, endings) {
+				if h.names.mayEnd(text, end, h.endings) && at >= skip {
 					skip = h.findNamed(text, at)
 				}
 			}
 		}
+		base += 64
 	}
 }
 
-// wordAt returns eight bytes of a text, the first one lowest, and zeros behind its end.
-func wordAt(text string, at int) uint64 {
-	if at+8 <= len(text) {
-		return binary.LittleEndian.Uint64(asBytes(text)[at:])
+// signsIn returns a bit for each of up to 64 bytes that is from ':' to '=', or a space
+// behind what may be a letter. Other bytes have one now and then too.
+func signsIn(text string, base int) (signs uint64) {
+	if base+64 > len(text) {
+		var last [64]byte
+		copy(last[:], text[base:])
+		return signsOf(&last)
 	}
-	var last [8]byte
-	copy(last[:], text[at:])
-	return binary.LittleEndian.Uint64(last[:])
+	return signsOf((*[64]byte)(asBytes(text)[base:]))
 }
 
-// signsIn returns the high bits of those of eight bytes that are from ':' to '=', or a
-// space behind what may be a letter. It may have those of others too.
-func signsIn(w uint64) uint64 {
-	low := w &^ eachHighBit
-	from, above := low+(0x80-':')*eachByte, low+(0x80-'='-1)*eachByte
-	spaces := w ^ ' '*eachByte
-	// Letters have bit 6. What is before the first byte is not known.
-	spaces = (spaces - eachByte) &^ spaces & (w<<9 | 0x80)
-	return (from&^above&^w | spaces) & eachHighBit
+func signsOf(block *[64]byte) (signs uint64) {
+	for i := 0; i < 64; i += 8 {
+		w := binary.LittleEndian.Uint64(block[i : i+8])
+		low := w &^ eachHighBit
+		from, above := low+(0x80-':')*eachByte, low+(0x80-'='-1)*eachByte
+		spaces := w ^ ' '*eachByte
+		// Letters have bit 6. What is before the first byte is not known.
+		spaces = (spaces - eachByte) &^ spaces & (w<<9 | 0x80)
+		found := (from&^above&^w | spaces) & eachHighBit
+		// This product has the eight high bits in its highest byte.
+		signs = signs>>8 | found*0x0002040810204081&^(1<<56-1)
+	}
+	return signs
 }
 
 // findNamed finds the value behind a sign if a secret's name is before it: "name":
