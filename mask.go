@@ -170,22 +170,22 @@ func isHarmless(text string, keys []maskedKey) bool {
 // search runs all finders over the readings of the text.
 func (h *hunt) search(text string) {
 	asItIs := reading{text: text}
-	decodes := h.read(&asItIs, 0, func(h *hunt, text string) {
-		h.findShapes(text)
-		h.findSigned(text)
-		h.findKeys(text)
+	decodes := h.read(&asItIs, 0, func(h *hunt, r *reading) {
+		h.findShapes(r.text)
+		h.findSigned(r)
+		h.findKeys(r.text)
 	}, escapesTogether)
 	if decodes && h.ambiguous() {
 		// Decoded with all else, what is an escape in the key itself would be gone.
-		h.read(&asItIs, 0, (*hunt).findKeys, escapesApart)
+		h.read(&asItIs, 0, func(h *hunt, r *reading) { h.findKeys(r.text) }, escapesApart)
 	}
 }
 
 // read runs find over a reading and those that decoding each kind of escapes makes
 // of it, and reports whether there are any.
-func (h *hunt) read(r *reading, layer int, find func(*hunt, string), kinds []string) (decodes bool) {
+func (h *hunt) read(r *reading, layer int, find func(*hunt, *reading), kinds []string) (decodes bool) {
 	before := len(h.spans)
-	find(h, r.text)
+	find(h, r)
 	for i, s := range h.spans[before:] {
 		h.spans[before+i] = span{r.raw(s.start), r.raw(s.end), s.quote && layer == 0}
 	}
@@ -240,7 +240,7 @@ func (h *hunt) add(start, end int) { h.spans = append(h.spans, span{start: start
 func readsAs(text string, key maskedKey) bool {
 	var h hunt
 	asItIs := reading{text: text}
-	find := func(found *hunt, text string) { found.findAll(text, key.text, 0) }
+	find := func(found *hunt, r *reading) { found.findAll(r.text, key.text, 0) }
 	h.read(&asItIs, 0, find, slices.Concat(escapesTogether, escapesApart))
 	return len(h.spans) > 0
 }

@@ -13,6 +13,9 @@ import (
 type reading struct {
 	text  string
 	marks []mark // in order; none: nothing was decoded
+	// signed: there is the name of a secret or a scheme before a sign, or was before
+	// the last escapes were decoded.
+	signed bool
 }
 
 // A mark says that from a place in the reading on, the text as it is runs beside
@@ -67,7 +70,7 @@ func (r *reading) decode(escapes string, memory *decoded) (next reading, changed
 		return *r, false
 	}
 	d.copy(len(r.text))
-	return reading{asString(memory.text), memory.marks}, true
+	return reading{asString(memory.text), memory.marks, r.signed}, true
 }
 
 // A byteFinder finds the next of up to three bytes, of which most texts have few.

@@ -6,25 +6,50 @@ import (
 	"math/bits"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
+// reach is within how many bytes behind what was decoded a sign may follow a name or a
+// scheme that was not there before.
+const reach = utf8.UTFMax*2 + maxBlanks + len(`?""`) + maxSecretName + 1
+
 // findSigned finds what follows a sign: a value behind a colon or an equals sign, and
-// credentials behind a space. It goes from one sign to the next, so that a text may be
-// cut or broken.
-func (h *hunt) findSigned(text string) {
-	rest, skip := newByteFinder(text, ":= "), 0
-	for base := 0; base < len(text); {
-		signs := signsIn(text, base)
+// credentials behind a space. If there was none before escapes were decoded, a new one
+// is near those.
+func (h *hunt) findSigned(r *reading) {
+	if len(r.marks) == 0 || r.signed {
+		r.signed = h.findSignedIn(r.text, 0, len(r.text)) > 0 || r.signed
+		return
+	}
+	skip := 0
+	for i := 0; i < len(r.marks); {
+		from := r.marks[i].at
+		to := from + reach
+		for i++; i < len(r.marks) && r.marks[i].at <= to; i++ {
+			to = r.marks[i].at + reach
+		}
+		skip = max(skip, h.findSignedIn(r.text, max(from, skip), min(to, len(r.text))))
+	}
+	r.signed = skip > 0
+}
+
+// findSignedIn finds those of the signs in a part of the text. It goes from one sign to
+// the next, so that a text may be cut or broken, and returns where the last value ends, or
+// 0 if there is not even the name of a secret or a scheme.
+func (h *hunt) findSignedIn(text string, from, to int) (skip int) {
+	rest := newByteFinder(text[:to], ":= ")
+	for base := from; base < to; {
+		signs := signsIn(text[:to], base)
 		if signs == 0 { // most likely there is none for long
-			base = rest.next(min(base+64, len(text)))
+			base = rest.next(min(base+64, to))
 			continue
 		}
 		for ; signs != 0; signs &= signs - 1 {
 			at := base + bits.TrailingZeros64(signs)
 			switch text[at] {
 			case ' ':
-				if at > 0 && (text[at-1]|0x20 == 'r' || text[at-1]|0x20 == 'c') {
-					h.findCredential(text, at)
+				if at > 0 && (text[at-1]|0x20 == 'r' || text[at-1]|0x20 == 'c') && h.findCredential(text, at) {
+					skip = max(skip, at)
 				}
 			case ':', '=':
 				end := at
@@ -32,12 +57,13 @@ func (h *hunt) findSigned(text string) {
 					end--
 				}
 				if h.names.mayEnd(text, end, h.endings) && at >= skip {
-					skip = h.findNamed(text, at)
+					skip = max(skip, h.findNamed(text, at))
 				}
 			}
 		}
 		base += 64
 	}
+	return skip
 }
 
 // signsIn returns a bit for each of up to 64 bytes that is from ':' to '=', or a space
@@ -68,7 +94,7 @@ func signsOf(block *[64]byte) (signs uint64) {
 
 // findNamed finds the value behind a sign if a secret's name is before it: "name":
 // value of JSON, name=value of URLs and logs, and name: value of headers and YAML. It
-// returns from where on others are to be looked for.
+// returns the value's end, or 0.
 func (h *hunt) findNamed(text string, at int) int {
 	name, quoted := nameBefore(text, at)
 	switch {
@@ -80,14 +106,17 @@ func (h *hunt) findNamed(text string, at int) int {
 	case h.names.has(name) || text[at] == '=' && h.isParameter(text, at, name) || text[at] == ':' && h.isHeader(name):
 		return h.plainValue(text, at)
 	}
-	return at + 1
+	return 0
 }
+
+// maxBlanks is how much white space there may be between a name and its sign.
+const maxBlanks = 16
 
 // nameBefore returns the name that ends before the sign at a place, and whether it
 // stands in quotes.
 func nameBefore(text string, at int) (name string, quoted bool) {
 	end := at
-	for end > 0 && strings.IndexByte(" \t\r\n", text[end-1]) >= 0 && at-end < 16 {
+	for end > 0 && isBlank(text[end-1]) && at-end < maxBlanks {
 		end--
 	}
 	if end > 0 && text[end-1] == '"' {
@@ -103,6 +132,8 @@ func nameBefore(text string, at int) (name string, quoted bool) {
 	}
 	return text[start:end], false
 }
+
+func isBlank(c byte) bool { return c == ' ' || c == '\t' || c == '\r' || c == '\n' }
 
 func isNameByte(c byte) bool {
 	return digits62of[c] != noDigit || c == '_' || c == '-' || c == '.'
@@ -123,7 +154,7 @@ func (h *hunt) isHeader(name string) bool {
 
 // jsonValue finds the value that begins behind a colon, and returns where it ends.
 func (h *hunt) jsonValue(text string, at int) int {
-	for at < len(text) && strings.IndexByte(" \t\r\n", text[at]) >= 0 {
+	for at < len(text) && isBlank(text[at]) {
 		at++
 	}
 	if at == len(text) {
@@ -198,14 +229,17 @@ func (h *hunt) plainValue(text string, at int) int {
 }
 
 // findCredential finds what follows the words Bearer and Basic before a space, where
-// that can be a credential and is no other word.
-func (h *hunt) findCredential(text string, space int) {
+// that can be a credential and is no other word. It reports whether there is such a word.
+func (h *hunt) findCredential(text string, space int) bool {
 	switch before := text[:space]; {
 	case endsInScheme(before, "earer", "EARER"):
 		h.credential(text, space+1, func(s string) bool { return strings.ContainsAny(s, "0123456789_.-") })
 	case endsInScheme(before, "asic", "ASIC"):
 		h.credential(text, space+1, isBasic)
+	default:
+		return false
 	}
+	return true
 }
 
 // endsInScheme reports whether a text ends in the name of a scheme, which is given
