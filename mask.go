@@ -46,9 +46,8 @@ type hunt struct {
 	cut     bool // the text goes on, unseen
 	spans   []span
 
-	// Memory that the next hunt uses again.
-	forms   []*keyForms
-	decoded [layers]decoded
+	readings [1 + layers]reading // as it is, and decoded once and twice
+	forms    []*keyForms         // of the keys
 }
 
 // begin returns a hunt with the memory of one that is over.
@@ -63,7 +62,7 @@ func (m *masker) begin(places []Source, keys []maskedKey) *hunt {
 
 // end forgets all that the hunt was about.
 func (m *masker) end(h *hunt) {
-	h.places, h.keys, h.cut, h.spans = nil, nil, false, h.spans[:0]
+	h.places, h.keys, h.cut, h.spans, h.readings[0] = nil, nil, false, h.spans[:0], reading{}
 	m.hunts.Put(h)
 }
 
@@ -169,22 +168,22 @@ func isHarmless(text string, keys []maskedKey) bool {
 
 // search runs all finders over the readings of the text.
 func (h *hunt) search(text string) {
-	asItIs := reading{text: text}
-	decodes := h.read(&asItIs, 0, func(h *hunt, r *reading) {
+	h.readings[0] = reading{text: text}
+	decodes := h.read(0, func(h *hunt, r *reading) {
 		h.findShapes(r.text)
 		h.findSigned(r)
 		h.findKeys(r.text)
 	}, escapesTogether)
 	if decodes && h.ambiguous() {
 		// Decoded with all else, what is an escape in the key itself would be gone.
-		h.read(&asItIs, 0, func(h *hunt, r *reading) { h.findKeys(r.text) }, escapesApart)
+		h.read(0, func(h *hunt, r *reading) { h.findKeys(r.text) }, escapesApart)
 	}
 }
 
 // read runs find over a reading and those that decoding each kind of escapes makes
 // of it, and reports whether there are any.
-func (h *hunt) read(r *reading, layer int, find func(*hunt, *reading), kinds []string) (decodes bool) {
-	before := len(h.spans)
+func (h *hunt) read(layer int, find func(*hunt, *reading), kinds []string) (decodes bool) {
+	r, before := &h.readings[layer], len(h.spans)
 	find(h, r)
 	for i, s := range h.spans[before:] {
 		h.spans[before+i] = span{r.raw(s.start), r.raw(s.end), s.quote && layer == 0}
@@ -193,8 +192,8 @@ func (h *hunt) read(r *reading, layer int, find func(*hunt, *reading), kinds []s
 		return false
 	}
 	for _, kind := range kinds {
-		if next, changed := r.decode(kind, &h.decoded[layer]); changed {
-			h.read(&next, layer+1, find, kinds)
+		if r.decode(kind, &h.readings[layer+1]) {
+			h.read(layer+1, find, kinds)
 			decodes = true
 		}
 	}
@@ -238,9 +237,8 @@ func (h *hunt) add(start, end int) { h.spans = append(h.spans, span{start: start
 
 // readsAs reports whether the text holds the key in one of its readings.
 func readsAs(text string, key maskedKey) bool {
-	var h hunt
-	asItIs := reading{text: text}
-	find := func(found *hunt, r *reading) { found.findAll(r.text, key.text, 0) }
-	h.read(&asItIs, 0, find, slices.Concat(escapesTogether, escapesApart))
+	h := hunt{readings: [1 + layers]reading{{text: text}}}
+	find := func(h *hunt, r *reading) { h.findAll(r.text, key.text, 0) }
+	h.read(0, find, slices.Concat(escapesTogether, escapesApart))
 	return len(h.spans) > 0
 }

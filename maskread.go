@@ -16,6 +16,7 @@ type reading struct {
 	// signed: there is the name of a secret or a scheme before a sign, or was before
 	// the last escapes were decoded.
 	signed bool
+	memory []byte // what was decoded, until another text is
 }
 
 // A mark says that from a place in the reading on, the text as it is runs beside
@@ -39,15 +40,14 @@ var (
 	escapesApart    = []string{"%", `\`, "&"}
 )
 
-// decode decodes the escapes that begin with one of those bytes, and reports
-// whether there were any. The reading it makes lasts as long as the memory that it is
-// given is not used for the next.
-func (r *reading) decode(escapes string, memory *decoded) (next reading, changed bool) {
+// decode makes the next reading, in which the escapes that begin with one of those
+// bytes are decoded, and reports whether there are any.
+func (r *reading) decode(escapes string, next *reading) (changed bool) {
 	if strings.HasSuffix(escapes, "&") && strings.IndexByte(r.text, ';') < 0 {
 		escapes = escapes[:len(escapes)-1] // as in a form, which has many
 	}
 	find := newByteFinder(r.text, escapes)
-	d := decoder{from: r, decoded: memory}
+	d := decoder{reading: next, before: r}
 	for i := find.next(0); i < len(r.text); {
 		var plain [utf8.UTFMax * 2]byte
 		n, width := unescapeAny(r.text[i:], plain[:])
@@ -56,21 +56,22 @@ func (r *reading) decode(escapes string, memory *decoded) (next reading, changed
 			continue
 		}
 		if d.copied == 0 {
-			memory.text, memory.marks = memory.text[:0], memory.marks[:0]
+			d.memory, d.marks = d.memory[:0], d.marks[:0]
 		}
 		d.copy(i)
-		d.note(d.raw(i)) // each byte of what was escaped leads to its beginning
-		memory.text = append(memory.text, plain[:n]...)
+		d.note(d.from(i)) // each byte of what was escaped leads to its beginning
+		d.memory = append(d.memory, plain[:n]...)
 		i += width
 		d.copied = i
-		d.note(d.raw(i))
+		d.note(d.from(i))
 		i = find.next(i)
 	}
 	if d.copied == 0 {
-		return *r, false
+		return false
 	}
 	d.copy(len(r.text))
-	return reading{asString(memory.text), memory.marks, r.signed}, true
+	next.text, next.signed = asString(next.memory), r.signed
+	return true
 }
 
 // A byteFinder finds the next of up to three bytes, of which most texts have few.
@@ -98,23 +99,17 @@ func (f *byteFinder) next(from int) int {
 	return next
 }
 
-// decoded is memory for a reading.
-type decoded struct {
-	text  []byte
-	marks []mark
-}
-
 // A decoder makes one reading of another.
 type decoder struct {
-	*decoded
-	from   *reading
-	copied int // of from.text
-	passed int // of from.marks
+	*reading
+	before *reading
+	copied int // of before.text
+	passed int // of before.marks
 }
 
-// raw is that of the reading which is decoded, for places that never go back.
-func (d *decoder) raw(at int) int {
-	marks := d.from.marks
+// from is raw of the reading before, for places that never go back.
+func (d *decoder) from(at int) int {
+	marks := d.before.marks
 	for d.passed < len(marks) && marks[d.passed].at <= at {
 		d.passed++
 	}
@@ -127,19 +122,19 @@ func (d *decoder) raw(at int) int {
 
 // copy copies the text before end as it is, and what is known of its places.
 func (d *decoder) copy(end int) {
-	at := len(d.text) - d.copied
-	for ; d.passed < len(d.from.marks) && d.from.marks[d.passed].at < end; d.passed++ {
-		if m := d.from.marks[d.passed]; m.at > d.copied {
+	at := len(d.memory) - d.copied
+	for ; d.passed < len(d.before.marks) && d.before.marks[d.passed].at < end; d.passed++ {
+		if m := d.before.marks[d.passed]; m.at > d.copied {
 			d.marks = append(d.marks, mark{at + m.at, m.raw})
 		}
 	}
-	d.text = append(d.text, d.from.text[d.copied:end]...)
+	d.memory = append(d.memory, d.before.text[d.copied:end]...)
 	d.copied = end
 }
 
 // note notes where what follows comes from.
 func (d *decoder) note(raw int) {
-	at := len(d.text)
+	at := len(d.memory)
 	if last := len(d.marks) - 1; last >= 0 && d.marks[last].at == at {
 		d.marks[last].raw = raw
 		return

@@ -19,7 +19,7 @@ func isInert(text string, limit int, body bool) bool {
 // text are looked at, a span across the limit as a whole, and no more returned.
 func withoutSpans(text string, spans []span, limit int, body bool) string {
 	w := inertWriter{limit: limit, body: body}
-	w.out.Grow(min(limit, len(text)))
+	w.out.Grow(min(limit, len(text)+len(spans)*len(redacted)))
 	at := 0
 	for _, s := range spans {
 		if s.start >= limit {
@@ -124,8 +124,12 @@ func spell(r rune, size int, first byte) string {
 func inertLen(text string, body bool) int {
 	b, i := asBytes(text), 0
 	for i < len(b) {
-		for i+32 <= len(b) && unlikeASCII4((*[32]byte)(b[i:])) == 0 {
-			i += 32
+		for ; i+32 <= len(b); i += 32 {
+			four := b[i : i+32]
+			if unlikeASCII(binary.LittleEndian.Uint64(four), ' ')|unlikeASCII(binary.LittleEndian.Uint64(four[8:]), ' ')|
+				unlikeASCII(binary.LittleEndian.Uint64(four[16:]), ' ')|unlikeASCII(binary.LittleEndian.Uint64(four[24:]), ' ') != 0 {
+				break
+			}
 		}
 		for i+8 <= len(b) {
 			w := binary.LittleEndian.Uint64(b[i:])
@@ -141,11 +145,6 @@ func inertLen(text string, body bool) int {
 		}
 	}
 	return i
-}
-
-func unlikeASCII4(b *[32]byte) uint64 {
-	return unlikeASCII(binary.LittleEndian.Uint64(b[:]), ' ') | unlikeASCII(binary.LittleEndian.Uint64(b[8:]), ' ') |
-		unlikeASCII(binary.LittleEndian.Uint64(b[16:]), ' ') | unlikeASCII(binary.LittleEndian.Uint64(b[24:]), ' ')
 }
 
 // unlikeLines returns bits where one of eight bytes is none of visible ASCII, a space, a
