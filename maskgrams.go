@@ -66,7 +66,7 @@ func (h *hunt) findGrams(text string, forms *keyForms) (from int) {
 			}
 		}
 		if patience < 0 {
-			return at + 1 - x.stride
+			return at + 1
 		}
 	}
 	return len(text)

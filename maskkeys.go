@@ -49,9 +49,9 @@ func (k maskedKey) withPluses() string { return strings.ReplaceAll(k.text, " ", 
 // not short. They are made anew in the memory of another's.
 type keyForms struct {
 	text   string
-	all    []string
-	plain  int    // how many of them are not digits of base64
-	memory []byte // holds most of them
+	all    []string // begins with it
+	plain  int      // how many of them are not digits of base64
+	memory []byte   // holds them
 	grams  gramIndex
 }
 
@@ -60,11 +60,12 @@ func (f *keyForms) spell(key maskedKey) {
 	if f.text == key.text {
 		return
 	}
-	f.text, f.memory = key.text, f.memory[:0]
-	f.all = append(f.all[:0], key.text)
+	f.memory = append(f.memory[:0], key.text...)
+	f.text = asString(f.memory)
+	f.all = append(f.all[:0], f.text)
 	f.addHex("0123456789abcdef")
 	f.addHex("0123456789ABCDEF")
-	if strings.IndexByte(key.text, ' ') >= 0 {
+	if strings.IndexByte(f.text, ' ') >= 0 {
 		f.all = append(f.all, key.withPluses())
 	}
 	f.plain = len(f.all)

@@ -62,7 +62,7 @@ func (w *inertWriter) mask(quote bool) {
 
 func (w *inertWriter) text(text string) {
 	plain := 0 // from here on nothing is written yet
-	for i := inertLen(text, w.body); i < len(text); i += inertLen(text[i:], w.body) {
+	for i := inertLen(text, w.body); i < len(text); {
 		r, size := utf8.DecodeRuneInString(text[i:])
 		if !isLetter(r) {
 			if spelt := spell(r, size, text[i]); spelt != "" {
@@ -72,6 +72,9 @@ func (w *inertWriter) text(text string) {
 			}
 		}
 		i += size
+		if i < len(text) && text[i] < utf8.RuneSelf {
+			i += inertLen(text[i:], w.body)
+		}
 	}
 	w.plain(text[plain:])
 }
