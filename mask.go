@@ -3,6 +3,7 @@ package apikey
 import (
 	"slices"
 	"strings"
+	"sync"
 )
 
 // bodySlack is how much more is captured of a body than is kept, so that a
@@ -22,10 +23,13 @@ const (
 // Finders look for places in a text, each by a rule of its own, and know nothing
 // of escapes: they are shown the text as it is and as it reads once and twice
 // decoded. What they find is taken out of the text as it is.
-type masker struct{ names *secretNames }
+type masker struct {
+	names *secretNames
+	hunts sync.Pool
+}
 
 // newMasker returns a masker that knows secrets beside those of everybody.
-func newMasker(secrets []string) *masker { return &masker{newSecretNames(secrets)} }
+func newMasker(secrets []string) *masker { return &masker{names: newSecretNames(secrets)} }
 
 // A span is a part of a text that is to be masked.
 type span struct {
@@ -35,53 +39,72 @@ type span struct {
 
 // A hunt is the search of one text.
 type hunt struct {
-	names  *secretNames
-	places []Source
-	keys   []maskedKey
-	cut    bool // the text goes on, unseen
-	spans  []span
+	names   *secretNames
+	places  []Source
+	endings uint64 // of the names of places, see secretNames.mayEnd
+	keys    []maskedKey
+	cut     bool // the text goes on, unseen
+	spans   []span
+
+	readings [1 + layers]reading // as it is, and decoded once and twice
+	forms    []*keyForms         // of the keys
+}
+
+// begin returns a hunt with the memory of one that is over.
+func (m *masker) begin(places []Source, keys []maskedKey) *hunt {
+	h, ok := m.hunts.Get().(*hunt)
+	if !ok {
+		h = &hunt{names: m.names}
+	}
+	h.places, h.endings, h.keys = places, endingsOf(places), keys
+	return h
+}
+
+// end forgets all that the hunt was about.
+func (m *masker) end(h *hunt) {
+	h.places, h.keys, h.cut, h.spans, h.readings[0] = nil, nil, false, h.spans[:0], reading{}
+	m.hunts.Put(h)
 }
 
 // line returns text as one inert line without the keys.
 func (m *masker) line(text string, keys []maskedKey) string {
-	return m.short(text, nil, keys, maxLine, nil)
+	if isHarmless(text, keys) {
+		return text
+	}
+	h := m.begin(nil, keys)
+	defer m.end(h)
+	return h.short(text, maxLine, nil)
 }
 
 // query is line for a raw query, in which also the values of the places' and of
 // the secrets' pairs are masked.
 func (m *masker) query(raw string, places []Source, keys []maskedKey) string {
-	return m.short(raw, places, keys, maxQuery, func(h *hunt, text string) { h.findPairs(text, sourceQuery) })
+	if isHarmless(raw, keys) {
+		return raw
+	}
+	h := m.begin(places, keys)
+	defer m.end(h)
+	return h.short(raw, maxQuery, func(h *hunt, text string) { h.findPairs(text, sourceQuery) })
 }
 
 // short masks a text of one line, of which limit bytes are kept.
-func (m *masker) short(text string, places []Source, keys []maskedKey, limit int, find func(*hunt, string)) string {
-	if isHarmless(text, keys) {
-		return withoutSpans(text, nil, limit, false)
-	}
-	h := hunt{names: m.names, places: places, keys: keys}
+func (h *hunt) short(text string, limit int, find func(*hunt, string)) string {
 	if seen := limit + bodySlack; len(text) > seen {
 		text, h.cut = text[:seen], true
 	}
-	for _, key := range keys {
+	for _, key := range h.keys {
 		if key.short() && readsAs(text, key) {
 			return redacted // to mask it alone would spell it
 		}
 	}
 	if find != nil {
-		find(&h, text)
+		find(h, text)
 	}
 	h.search(text)
-	return withoutSpans(text, h.merged(), limit, false)
-}
-
-// isHarmless reports whether a text is too short for any key, and without the signs
-// that names, schemes and escapes are known by: as most paths, methods and addresses
-// are, which need not be searched.
-func isHarmless(text string, keys []maskedKey) bool {
-	if len(text) >= shapeLen || strings.ContainsAny(text, ":= "+allEscapes) {
-		return false
+	if spans := h.merged(); len(spans) > 0 || !isInert(text, limit, false) {
+		return withoutSpans(text, spans, limit, false)
 	}
-	return !slices.ContainsFunc(keys, func(key maskedKey) bool { return len(text) >= len(key.text) })
+	return text
 }
 
 // body masks what was captured of a body, and returns up to limit bytes of it.
@@ -90,46 +113,91 @@ func (m *masker) body(captured []byte, mediaType string, places []Source, keys [
 	if slices.ContainsFunc(keys, maskedKey.short) {
 		return redacted
 	}
-	text := string(captured)
-	h := hunt{names: m.names, places: places, keys: keys, cut: len(text) > limit}
+	h := m.begin(places, keys)
+	defer m.end(h)
+	text := asString(captured)
+	h.cut = len(text) > limit
 	if mediaType == "application/x-www-form-urlencoded" {
 		h.findPairs(text, sourceForm)
 	}
 	h.search(text)
-	return withoutSpans(text, h.merged(), limit, true)
+	if spans := h.merged(); len(spans) > 0 || !isInert(text, limit, true) {
+		return withoutSpans(text, spans, limit, true)
+	}
+	return strings.Clone(text) // the buffer is going to hold another
+}
+
+// What a byte may be a sign of, where no name, scheme or escape is without one.
+const (
+	signAny        = 1 << iota // of a secret, or of an escape
+	signUnderscore             // of a generated key
+	signOdd                    // it is not to be kept as it is
+)
+
+var signs = func() (signs [256]uint8) {
+	for c := range signs {
+		if c < ' ' || c > '~' {
+			signs[c] = signOdd
+		}
+	}
+	for _, c := range []byte(":= " + allEscapes) {
+		signs[c] = signAny
+	}
+	signs['_'] = signUnderscore
+	return signs
+}()
+
+// isHarmless reports whether a text is too short for any key, and without the signs
+// that names, schemes and escapes are known by: as most paths, methods and addresses
+// are, which need not be searched.
+func isHarmless(text string, keys []maskedKey) bool {
+	for i := range keys {
+		if len(text) >= len(keys[i].text) {
+			return false
+		}
+	}
+	if len(text) > maxLine {
+		return false
+	}
+	var all uint8
+	for i := range len(text) {
+		all |= signs[text[i]]
+	}
+	return all == 0 || all == signUnderscore && len(text) < shapeLen
 }
 
 // search runs all finders over the readings of the text.
 func (h *hunt) search(text string) {
-	asItIs := reading{text: text}
-	h.read(&asItIs, 0, func(found *hunt, text string) {
-		found.findShapes(text)
-		found.findNamed(text)
-		found.findHeaders(text)
-		found.findKeys(text)
-	}, allEscapes)
-	if h.ambiguous() {
+	h.readings[0] = reading{text: text}
+	decodes := h.read(0, func(h *hunt, r *reading) {
+		h.findShapes(r.text)
+		h.findSigned(r)
+		h.findKeys(r.text)
+	}, escapesTogether)
+	if decodes && h.ambiguous() {
 		// Decoded with all else, what is an escape in the key itself would be gone.
-		h.read(&asItIs, 0, (*hunt).findKeys, "%", `\`, "&")
+		h.read(0, func(h *hunt, r *reading) { h.findKeys(r.text) }, escapesApart)
 	}
 }
 
 // read runs find over a reading and those that decoding each kind of escapes makes
-// of it.
-func (h *hunt) read(r *reading, layer int, find func(*hunt, string), kinds ...string) {
-	before := len(h.spans)
-	find(h, r.text)
+// of it, and reports whether there are any.
+func (h *hunt) read(layer int, find func(*hunt, *reading), kinds []string) (decodes bool) {
+	r, before := &h.readings[layer], len(h.spans)
+	find(h, r)
 	for i, s := range h.spans[before:] {
 		h.spans[before+i] = span{r.raw(s.start), r.raw(s.end), s.quote && layer == 0}
 	}
 	if layer == layers {
-		return
+		return false
 	}
 	for _, kind := range kinds {
-		if next, changed := r.decode(kind); changed {
-			h.read(&next, layer+1, find, kinds...)
+		if r.decode(kind, &h.readings[layer+1]) {
+			h.read(layer+1, find, kinds)
+			decodes = true
 		}
 	}
+	return decodes
 }
 
 // ambiguous reports whether a key may itself hold what looks like an escape.
@@ -137,13 +205,19 @@ func (h *hunt) ambiguous() bool {
 	return slices.ContainsFunc(h.keys, func(key maskedKey) bool { return strings.ContainsAny(key.text, allEscapes) })
 }
 
-// merged returns the spans in order, those that touch or overlap as one.
+// merged returns the spans in order, those that overlap as one.
 func (h *hunt) merged() []span {
 	slices.SortFunc(h.spans, func(a, b span) int {
 		if a.start != b.start {
 			return a.start - b.start
 		}
-		return b.end - a.end
+		if a.end != b.end || a.quote == b.quote {
+			return b.end - a.end
+		}
+		if a.quote {
+			return -1 // it keeps JSON valid
+		}
+		return 1
 	})
 	merged := h.spans[:0]
 	for _, s := range h.spans {
@@ -163,9 +237,8 @@ func (h *hunt) add(start, end int) { h.spans = append(h.spans, span{start: start
 
 // readsAs reports whether the text holds the key in one of its readings.
 func readsAs(text string, key maskedKey) bool {
-	h := hunt{keys: []maskedKey{key}}
-	asItIs := reading{text: text}
-	find := func(found *hunt, text string) { found.findAll(text, key.text) }
-	h.read(&asItIs, 0, find, allEscapes, "%", `\`, "&")
+	h := hunt{readings: [1 + layers]reading{{text: text}}}
+	find := func(h *hunt, r *reading) { h.findAll(r.text, key.text, 0) }
+	h.read(0, find, slices.Concat(escapesTogether, escapesApart))
 	return len(h.spans) > 0
 }

@@ -362,17 +362,3 @@ func FuzzMask(f *testing.F) {
 		}
 	})
 }
-
-func BenchmarkMaskBody(b *testing.B) {
-	m := newMasker(nil)
-	for _, size := range []int{4 << 10, 16 << 10} {
-		text := []byte(`{"items":[` + strings.Repeat(`{"name":"web-01","roles":["a","b"],"text":"x\ny","active":true},`, size/66) + `{}]}`)
-		b.Run(fmt.Sprint(size), func(b *testing.B) {
-			b.SetBytes(int64(len(text)))
-			b.ReportAllocs()
-			for b.Loop() {
-				m.body(text, "application/json", otterPlaces, maskedKeys([]string{shapeText}), 16<<10)
-			}
-		})
-	}
-}

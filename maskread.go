@@ -3,7 +3,6 @@ package apikey
 import (
 	"html"
 	"sort"
-	"strconv"
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -14,6 +13,10 @@ import (
 type reading struct {
 	text  string
 	marks []mark // in order; none: nothing was decoded
+	// signed: there is the name of a secret or a scheme before a sign, or was before
+	// the last escapes were decoded.
+	signed bool
+	memory []byte // what was decoded, until another text is
 }
 
 // A mark says that from a place in the reading on, the text as it is runs beside
@@ -32,66 +35,106 @@ func (r *reading) raw(at int) int {
 // allEscapes are what escapes of URLs, JSON and HTML begin with.
 const allEscapes = `%\&`
 
-// decode decodes the escapes that begin with one of those bytes, and reports
-// whether there were any.
-func (r *reading) decode(escapes string) (next reading, changed bool) {
-	some := false
-	for i := range len(escapes) {
-		some = some || strings.IndexByte(r.text, escapes[i]) >= 0
+var (
+	escapesTogether = []string{allEscapes}
+	escapesApart    = []string{"%", `\`, "&"}
+)
+
+// decode makes the next reading, in which the escapes that begin with one of those
+// bytes are decoded, and reports whether there are any.
+func (r *reading) decode(escapes string, next *reading) (changed bool) {
+	if strings.HasSuffix(escapes, "&") && strings.IndexByte(r.text, ';') < 0 {
+		escapes = escapes[:len(escapes)-1] // as in a form, which has many
 	}
-	if !some {
-		return *r, false
-	}
-	d := decoder{from: r}
-	for i := 0; i < len(r.text); {
-		if c := r.text[i]; c != '%' && c != '\\' && c != '&' || strings.IndexByte(escapes, c) < 0 {
-			i++
-			continue
-		}
+	find := newByteFinder(r.text, escapes)
+	d := decoder{reading: next, before: r}
+	for i := find.next(0); i < len(r.text); {
 		var plain [utf8.UTFMax * 2]byte
 		n, width := unescapeAny(r.text[i:], plain[:])
 		if width == 0 {
-			i++
+			i = find.next(i + 1)
 			continue
 		}
+		if d.copied == 0 {
+			d.memory, d.marks = d.memory[:0], d.marks[:0]
+		}
 		d.copy(i)
-		d.note(r.raw(i)) // each byte of what was escaped leads to its beginning
-		d.out.Write(plain[:n])
+		d.note(d.from(i)) // each byte of what was escaped leads to its beginning
+		d.memory = append(d.memory, plain[:n]...)
 		i += width
 		d.copied = i
-		d.note(r.raw(i))
+		d.note(d.from(i))
+		i = find.next(i)
 	}
 	if d.copied == 0 {
-		return *r, false
+		return false
 	}
 	d.copy(len(r.text))
-	return reading{d.out.String(), d.marks}, true
+	next.text, next.signed = asString(next.memory), r.signed
+	return true
+}
+
+// A byteFinder finds the next of up to three bytes, of which most texts have few.
+type byteFinder struct {
+	text, bytes string
+	found       [len(allEscapes)]int // the last ones
+}
+
+func newByteFinder(text, bytes string) byteFinder {
+	return byteFinder{text, bytes, [...]int{-1, -1, -1}}
+}
+
+// next returns the place of the next one from a place on, or the end of the text.
+func (f *byteFinder) next(from int) int {
+	next := len(f.text)
+	for i := range len(f.bytes) {
+		if f.found[i] < from {
+			f.found[i] = len(f.text)
+			if n := strings.IndexByte(f.text[from:], f.bytes[i]); n >= 0 {
+				f.found[i] = from + n
+			}
+		}
+		next = min(next, f.found[i])
+	}
+	return next
 }
 
 // A decoder makes one reading of another.
 type decoder struct {
-	from   *reading
-	copied int // of from.text
-	passed int // of from.marks
-	out    strings.Builder
-	marks  []mark
+	*reading
+	before *reading
+	copied int // of before.text
+	passed int // of before.marks
+}
+
+// from is raw of the reading before, for places that never go back.
+func (d *decoder) from(at int) int {
+	marks := d.before.marks
+	for d.passed < len(marks) && marks[d.passed].at <= at {
+		d.passed++
+	}
+	if d.passed == 0 {
+		return at
+	}
+	m := marks[d.passed-1]
+	return m.raw + at - m.at
 }
 
 // copy copies the text before end as it is, and what is known of its places.
 func (d *decoder) copy(end int) {
-	at := d.out.Len() - d.copied
-	for ; d.passed < len(d.from.marks) && d.from.marks[d.passed].at < end; d.passed++ {
-		if m := d.from.marks[d.passed]; m.at > d.copied {
+	at := len(d.memory) - d.copied
+	for ; d.passed < len(d.before.marks) && d.before.marks[d.passed].at < end; d.passed++ {
+		if m := d.before.marks[d.passed]; m.at > d.copied {
 			d.marks = append(d.marks, mark{at + m.at, m.raw})
 		}
 	}
-	d.out.WriteString(d.from.text[d.copied:end])
+	d.memory = append(d.memory, d.before.text[d.copied:end]...)
 	d.copied = end
 }
 
 // note notes where what follows comes from.
 func (d *decoder) note(raw int) {
-	at := d.out.Len()
+	at := len(d.memory)
 	if last := len(d.marks) - 1; last >= 0 && d.marks[last].at == at {
 		d.marks[last].raw = raw
 		return
@@ -124,9 +167,9 @@ func unescapeBackslash(text string, out []byte) (n, width int) {
 	case 'u':
 		return unescapeUnicode(text, out)
 	case 'x':
-		if v, err := strconv.ParseUint(text[2:min(4, len(text))], 16, 8); err == nil && len(text) >= 4 {
-			out[0] = byte(v)
-			return 1, 4
+		if c, width := unescape(text[1:]); width > 0 { // as behind a percent sign
+			out[0] = c
+			return 1, 1 + width
 		}
 		return 0, 0
 	default:
@@ -140,25 +183,33 @@ func unescapeBackslash(text string, out []byte) (n, width int) {
 
 // unescapeUnicode decodes \u0041, or two of them that are a surrogate pair.
 func unescapeUnicode(text string, out []byte) (n, width int) {
-	unit := func(text string) (rune, bool) {
-		if len(text) < 6 || text[0] != '\\' || text[1] != 'u' {
-			return 0, false
-		}
-		v, err := strconv.ParseUint(text[2:6], 16, 16)
-		return rune(v), err == nil
-	}
-	first, ok := unit(text)
+	first, ok := utf16Unit(text)
 	if !ok {
 		return 0, 0
 	}
 	if utf16.IsSurrogate(first) {
-		if second, ok := unit(text[6:]); ok {
+		if second, ok := utf16Unit(text[6:]); ok {
 			if r := utf16.DecodeRune(first, second); r != utf8.RuneError {
 				return utf8.EncodeRune(out, r), 12
 			}
 		}
 	}
 	return utf8.EncodeRune(out, first), 6
+}
+
+// utf16Unit decodes one \u0041.
+func utf16Unit(text string) (unit rune, ok bool) {
+	if len(text) < 6 || text[0] != '\\' || text[1] != 'u' {
+		return 0, false
+	}
+	for i := 2; i < 6; i++ {
+		digit, ok := unhex(text[i])
+		if !ok {
+			return 0, false
+		}
+		unit = unit<<4 | rune(digit)
+	}
+	return unit, true
 }
 
 // unescapeEntity decodes a character reference of HTML, of up to 12 bytes.

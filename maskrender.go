@@ -8,16 +8,18 @@ import (
 	"unicode/utf8"
 )
 
+// isInert reports whether a text of no more than limit bytes may stay as it is.
+func isInert(text string, limit int, body bool) bool {
+	return len(text) <= limit && inertLen(text, body) == len(text)
+}
+
 // withoutSpans returns text with the spans masked, and inert: control characters, those
 // that reorder or hide text, and bytes that are no UTF-8 are spelt as \x1b or
 // \u202e. A body keeps its line feeds and tabs. No more than limit bytes of the
 // text are looked at, a span across the limit as a whole, and no more returned.
 func withoutSpans(text string, spans []span, limit int, body bool) string {
-	if len(spans) == 0 && len(text) <= limit && inertLen(text, body) == len(text) {
-		return text
-	}
 	w := inertWriter{limit: limit, body: body}
-	w.out.Grow(min(limit, len(text)))
+	w.out.Grow(min(limit, len(text)+len(spans)*len(redacted)))
 	at := 0
 	for _, s := range spans {
 		if s.start >= limit {
@@ -60,14 +62,19 @@ func (w *inertWriter) mask(quote bool) {
 
 func (w *inertWriter) text(text string) {
 	plain := 0 // from here on nothing is written yet
-	for i := inertLen(text, w.body); i < len(text); i += inertLen(text[i:], w.body) {
+	for i := inertLen(text, w.body); i < len(text); {
 		r, size := utf8.DecodeRuneInString(text[i:])
-		if spelt := spell(r, size, text[i]); spelt != "" {
-			w.plain(text[plain:i])
-			w.write(spelt)
-			plain = i + size
+		if !isLetter(r) {
+			if spelt := spell(r, size, text[i]); spelt != "" {
+				w.plain(text[plain:i])
+				w.write(spelt)
+				plain = i + size
+			}
 		}
 		i += size
+		if i < len(text) && text[i] < utf8.RuneSelf {
+			i += inertLen(text[i:], w.body)
+		}
 	}
 	w.plain(text[plain:])
 }
@@ -91,6 +98,10 @@ func (w *inertWriter) ellipsis() {
 		w.out.WriteString("…")
 	}
 }
+
+// isLetter reports whether a rune is of those blocks of Unicode that hold nothing but
+// what may stay, and the letters of most languages.
+func isLetter(r rune) bool { return 0xc0 <= r && r < 0x600 || 0x3000 <= r && r < 0xd800 }
 
 // spell returns how a rune is spelt that is not to be kept, and nothing for the
 // others.
@@ -116,7 +127,18 @@ func spell(r rune, size int, first byte) string {
 func inertLen(text string, body bool) int {
 	b, i := asBytes(text), 0
 	for i < len(b) {
-		for i+8 <= len(b) && unlikeASCII(binary.LittleEndian.Uint64(b[i:]), ' ') == 0 {
+		for ; i+32 <= len(b); i += 32 {
+			four := b[i : i+32]
+			if unlikeASCII(binary.LittleEndian.Uint64(four), ' ')|unlikeASCII(binary.LittleEndian.Uint64(four[8:]), ' ')|
+				unlikeASCII(binary.LittleEndian.Uint64(four[16:]), ' ')|unlikeASCII(binary.LittleEndian.Uint64(four[24:]), ' ') != 0 {
+				break
+			}
+		}
+		for i+8 <= len(b) {
+			w := binary.LittleEndian.Uint64(b[i:])
+			if unlikeASCII(w, ' ') != 0 && (!body || unlikeLines(w) != 0) {
+				break
+			}
 			i += 8
 		}
 		for end := min(i+8, len(b)); i < end; i++ {
@@ -126,4 +148,13 @@ func inertLen(text string, body bool) int {
 		}
 	}
 	return i
+}
+
+// unlikeLines returns bits where one of eight bytes is none of visible ASCII, a space, a
+// tab or a line feed.
+func unlikeLines(w uint64) uint64 {
+	low := w &^ eachHighBit
+	visible := low + (0x80-' ')*eachByte
+	white := (low + (0x80-'\t')*eachByte) &^ (low + (0x80-'\n'-1)*eachByte)
+	return (w | (low + eachByte) | ^(visible | white)) & eachHighBit
 }
