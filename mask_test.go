@@ -362,3 +362,13 @@ func FuzzMask(f *testing.F) {
 		}
 	})
 }
+
+// maskedKeys are those that an entry with these texts has, white space and all.
+func maskedKeys(texts []string) (keys []maskedKey) {
+	for _, text := range texts {
+		if len(addMaskedKeys(nil, []string{text})) > 0 {
+			keys = append(keys, maskedKey{text})
+		}
+	}
+	return keys
+}

@@ -26,14 +26,14 @@ type maskedKey struct{ text string }
 // is missing would show what it is.
 func (k maskedKey) short() bool { return len(k.text) < 8 }
 
-// maskedKeys returns the texts that are keys, or could be.
-func maskedKeys(texts []string) []maskedKey {
-	keys := make([]maskedKey, 0, len(texts))
+// addMaskedKeys appends the texts that are keys, or could be. White space around one is
+// what a client put there that was not careful.
+func addMaskedKeys(keys []maskedKey, texts []string) []maskedKey {
 	for _, text := range texts {
-		if text == "" || len(text) > maxMaskedKey {
-			continue
+		key := maskedKey{strings.TrimSpace(text)}
+		if key.text != "" && len(key.text) <= maxMaskedKey && !slices.Contains(keys, key) {
+			keys = append(keys, key)
 		}
-		keys = append(keys, maskedKey{text: text})
 	}
 	return keys
 }

@@ -148,20 +148,9 @@ func logTime(nanos int64) time.Time {
 	return time.Unix(0, nanos).UTC().Truncate(time.Microsecond)
 }
 
-// keys returns the texts to be masked wherever they occur. White space around one
-// is what a client put there that was not careful.
-func (rec *record) keys() []string {
-	keys := slices.Concat(rec.presented[:], rec.misplaced)
-	for i, key := range keys {
-		keys[i] = strings.TrimSpace(key)
-	}
-	slices.Sort(keys)
-	return slices.DeleteFunc(slices.Compact(keys), func(key string) bool { return key == "" })
-}
-
 // entry makes e, which is empty, the entry of a record. It runs in the recorder's goroutine.
 func (r *recorder) entry(e *LogEntry, rec *record) {
-	keys := maskedKeys(rec.keys())
+	r.keys = addMaskedKeys(addMaskedKeys(r.keys[:0], rec.presented[:]), rec.misplaced)
 	e.ID, e.Time = logIDText(rec.id), logTime(rec.id)
 	if e.RequestID = e.ID; rec.requestID != rec.id {
 		e.RequestID = logIDText(rec.requestID)
@@ -172,7 +161,7 @@ func (r *recorder) entry(e *LogEntry, rec *record) {
 	if rec.change != nil {
 		e.Action = rec.change.action
 	}
-	if !r.guarded(func() { r.texts(e, rec, keys) }) {
+	if !r.guarded(func() { r.texts(e, rec, r.keys) }) {
 		dropTexts(e, omittedFailed)
 	}
 	if r.opts.Redact != nil {

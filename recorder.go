@@ -36,6 +36,7 @@ type recorder struct {
 	next  int         // the first of taken that is in no batch yet
 	gap   logGap      // was lost
 	batch logBatchState
+	keys  []maskedKey // of the entry that is made
 }
 
 // A logShare is what one kind of entries holds in memory, until it is written.
