@@ -10,14 +10,13 @@ import (
 // A searchedBody is a body that was read to look for a key. It is one allocation with
 // the body that the handler gets instead.
 type searchedBody struct {
-	data []byte
+	data   []byte
+	replay replayedBody
+	pairs  stretch    // of a form: all that have the name of a source are in here
+	member jsonMember // of a JSON text
 	// parsed: the form was read by an earlier handler, and stands in r.PostForm.
 	// There is data all the same if that handler has put the body back.
 	parsed bool
-	source Source
-	member jsonMember // where source is a JSON property
-	pairs  stretch    // where it is a form value: all pairs of such names are in here
-	replay replayedBody
 }
 
 // request returns r with a body that reads as r's did before it was searched.
@@ -86,9 +85,8 @@ func isFormParsed(r *http.Request) bool {
 
 // find returns what the body holds for s.
 func (b *searchedBody) find(s Source, r *http.Request) (string, *failure) {
-	b.source = s
 	if s.kind == sourceJSON {
-		return b.findJSON()
+		return b.findJSON(s.name)
 	}
 	text, at, f := locatePair(asString(b.data), s.name)
 	b.pairs = b.pairs.and(at)
@@ -104,20 +102,20 @@ func asString(b []byte) string {
 	return unsafe.String(unsafe.SliceData(b), len(b)) //nolint:gosec // nobody changes what is still to be read of it
 }
 
-func (b *searchedBody) findJSON() (string, *failure) {
-	member, err := scanJSONRoot(b.data, b.source.name)
+func (b *searchedBody) findJSON(name string) (string, *failure) {
+	member, err := scanJSONRoot(b.data, name)
 	if err != nil {
 		return "", &failure{
 			reason: ErrMalformedRequest,
 			cause:  err,
-			detail: "The request body is not well-formed JSON with at most one " + b.source.name + ": " + err.Error() + ".",
+			detail: "The request body is not well-formed JSON with at most one " + name + ": " + err.Error() + ".",
 		}
 	}
 	if member.found && member.kind == jsonOther {
 		return "", &failure{
 			reason: ErrMalformedRequest,
 			cause:  errKeyNotText,
-			detail: "The JSON property " + b.source.name + " must be a string.",
+			detail: "The JSON property " + name + " must be a string.",
 		}
 	}
 	b.member = member

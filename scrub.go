@@ -85,7 +85,7 @@ func (a *Authority) cutQuery(text string) string {
 func (a *Authority) scrubBody(next *http.Request, body *searchedBody) {
 	before := len(body.data)
 	switch {
-	case body.source.kind == sourceForm:
+	case body.pairs.end > 0:
 		body.data = a.cutForm(body.data, body.pairs)
 	case body.member.found:
 		body.data = slices.Delete(body.data, body.member.cutStart, body.member.cutEnd)
@@ -109,9 +109,6 @@ func (a *Authority) scrubBody(next *http.Request, body *searchedBody) {
 // cutForm cuts the pairs of all form sources, which are in that stretch of data, and
 // moves what is behind them.
 func (a *Authority) cutForm(data []byte, pairs stretch) []byte {
-	if pairs.end == 0 {
-		return data
-	}
 	end := min(pairs.end+1, len(data)) // with the "&" behind the last one
 	kept := data[:end]
 	for _, s := range a.sources {
