@@ -82,7 +82,9 @@ func TestNoBodyIsMixedUp(t *testing.T) {
 	refused := make(chan string, 64)
 	auth := newAuthority(t, &apikey.Options{Errors: func(_ http.ResponseWriter, r *http.Request, _ *apikey.Error) {
 		body, err := io.ReadAll(r.Body)
-		assert.NoError(t, err)
+		if err != nil {
+			t.Error(err)
+		}
 		refused <- string(body)
 	}})
 	issueCustom(t, auth, "good")
@@ -168,12 +170,13 @@ func TestWhoeverReadsOnAfterTheHandler(t *testing.T) {
 					group.Go(func() {
 						got, err := readsOn(r.Body, began)
 						assert.True(t, strings.HasPrefix(own.left, got), "it has read what is not its own")
-						if got != own.left {
-							assert.ErrorIs(t, err, http.ErrBodyReadAfterClose)
+						if got != own.left && !errors.Is(err, http.ErrBodyReadAfterClose) {
+							t.Error("not all of it was read, and then:", err)
 						}
 						<-over
-						_, err = io.Copy(io.Discard, r.Body)
-						assert.ErrorIs(t, err, http.ErrBodyReadAfterClose)
+						if _, err = io.Copy(io.Discard, r.Body); !errors.Is(err, http.ErrBodyReadAfterClose) {
+							t.Error("after the handler:", err)
+						}
 						assert.NoError(t, r.Body.Close())
 					})
 					<-began
