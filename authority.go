@@ -43,6 +43,7 @@ type core struct {
 	managed   ManagedStore // store, if it is one
 	digesters []digester   // one for each pepper
 	budget    byteBudget
+	bodies    bufferPool    // for those that are searched
 	lookups   chan struct{} // holds one element for each lookup under way
 	uses      useBatch
 	cache     *cache      // nil: each request asks the store
@@ -77,6 +78,7 @@ func New(ctx context.Context, store Store, opts *Options) (*Authority, error) {
 		lookups: make(chan struct{}, o.MaxLookups),
 	}
 	c.budget.limit = o.BodyBudget
+	c.bodies = newBodyPool(o.MaxBody)
 	c.alarm.logger, c.alarm.kinds = o.Logger, map[string]alarmKind{}
 	c.memory, _ = store.(*MemoryStore)
 	c.managed, _ = store.(ManagedStore)

@@ -1,23 +1,22 @@
 package apikey
 
 import (
-	"bytes"
 	"errors"
-	"io"
 	"net/http"
 	"strings"
 	"unsafe"
 )
 
-// A searchedBody is a body that was read to look for a key.
+// A searchedBody is a body that was read to look for a key. It is one allocation with
+// the body that the handler gets instead.
 type searchedBody struct {
-	data  []byte
-	whole bool // data is all there is
+	data   []byte
+	replay replayedBody
+	pairs  stretch    // of a form: all that have the name of a source are in here
+	member jsonMember // of a JSON text
 	// parsed: the form was read by an earlier handler, and stands in r.PostForm.
 	// There is data all the same if that handler has put the body back.
 	parsed bool
-	source Source
-	member jsonMember // where source is a JSON property
 }
 
 // request returns r with a body that reads as r's did before it was searched.
@@ -26,23 +25,22 @@ func (b *searchedBody) request(r *http.Request) *http.Request {
 		return r
 	}
 	replayed := *r
-	replayed.Body = b.reader(r.Body)
+	b.putBack(&replayed)
 	return &replayed
 }
 
-// spent reports whether the form is parsed and its body gone.
-func (b *searchedBody) spent() bool { return b.parsed && len(b.data) == 0 }
-
-// reader returns a body that reads as what was read of body, and then its rest.
-func (b *searchedBody) reader(body io.ReadCloser) io.ReadCloser {
-	replay := struct {
-		io.Reader
-		io.Closer
-	}{bytes.NewReader(b.data), body}
-	if !b.whole {
-		replay.Reader = io.MultiReader(replay.Reader, body)
+// putBack gives next a body that reads as b does. It takes b's data.
+func (b *searchedBody) putBack(next *http.Request) {
+	if b == nil || b.spent() {
+		return
 	}
-	return replay
+	b.replay.left, b.data = b.data, nil
+	next.Body = &b.replay
+}
+
+// spent reports whether there is no body, or its form is parsed and nothing left.
+func (b *searchedBody) spent() bool {
+	return b.replay.rest == nil || b.parsed && len(b.data) == 0
 }
 
 // extractBody looks for a key in the body, if it is of a type in which one of the
@@ -52,10 +50,12 @@ func (a *Authority) extractBody(w http.ResponseWriter, r *http.Request, found *p
 	if kind == sourceNone || f != nil {
 		return f
 	}
-	body := &searchedBody{parsed: kind == sourceForm && isFormParsed(r)}
+	body := &searchedBody{
+		parsed: kind == sourceForm && isFormParsed(r),
+		replay: replayedBody{rest: r.Body},
+	}
 	found.body = body
-	body.data, body.whole, f = a.readBody(w, r, body.parsed)
-	if f != nil && !body.spent() {
+	if f = a.readBody(w, r, body); f != nil && !body.spent() {
 		return f
 	}
 	for i := range a.places {
@@ -85,11 +85,11 @@ func isFormParsed(r *http.Request) bool {
 
 // find returns what the body holds for s.
 func (b *searchedBody) find(s Source, r *http.Request) (string, *failure) {
-	b.source = s
 	if s.kind == sourceJSON {
-		return b.findJSON()
+		return b.findJSON(s.name)
 	}
-	text, f := findPair(asString(b.data), s.name)
+	text, at, f := locatePair(asString(b.data), s.name)
+	b.pairs = b.pairs.and(at)
 	if b.parsed && f == nil {
 		return oneOf(append([]string{strings.Clone(text)}, r.PostForm[s.name]...))
 	}
@@ -99,23 +99,23 @@ func (b *searchedBody) find(s Source, r *http.Request) (string, *failure) {
 // asString returns b's bytes as a string that must not outlive a change of them.
 // The alternative is a second copy of every searched form.
 func asString(b []byte) string {
-	return unsafe.String(unsafe.SliceData(b), len(b)) //nolint:gosec // nobody changes b while the string is in use
+	return unsafe.String(unsafe.SliceData(b), len(b)) //nolint:gosec // nobody changes what is still to be read of it
 }
 
-func (b *searchedBody) findJSON() (string, *failure) {
-	member, err := scanJSONRoot(b.data, b.source.name)
+func (b *searchedBody) findJSON(name string) (string, *failure) {
+	member, err := scanJSONRoot(b.data, name)
 	if err != nil {
 		return "", &failure{
 			reason: ErrMalformedRequest,
 			cause:  err,
-			detail: "The request body is not well-formed JSON with at most one " + b.source.name + ": " + err.Error() + ".",
+			detail: "The request body is not well-formed JSON with at most one " + name + ": " + err.Error() + ".",
 		}
 	}
 	if member.found && member.kind == jsonOther {
 		return "", &failure{
 			reason: ErrMalformedRequest,
 			cause:  errKeyNotText,
-			detail: "The JSON property " + b.source.name + " must be a string.",
+			detail: "The JSON property " + name + " must be a string.",
 		}
 	}
 	b.member = member

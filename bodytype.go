@@ -45,8 +45,12 @@ func (a *Authority) bodyKind(r *http.Request) (sourceKind, *failure) {
 // of a searched type is refused and not passed on to a handler that might
 // understand it after all.
 func (a *Authority) kindOfType(line string) sourceKind {
+	start := line
+	if line != typeForm && line != typeJSON { // as nearly all are spelt
+		start, _, _ = cutAny(line, ";,")
+	}
 	kind := sourceNone
-	switch start, _, _ := cutAny(line, ";,"); {
+	switch {
 	case strings.EqualFold(start, typeForm):
 		kind = sourceForm
 	case strings.EqualFold(start, typeJSON):

@@ -2,8 +2,10 @@ package apikey
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -30,6 +32,74 @@ func TestABodyHoldsNoMoreThanFourTimesWhatHasCome(t *testing.T) {
 		{"it is too long", 1<<20 + 1, -1, 1},
 	} {
 		assert.Equal(t, row.want, auth.moreRoom(row.read, row.declared), row.name)
+	}
+}
+
+// A measuredBody notes how much room there is for it, what it has filled included.
+type measuredBody struct {
+	size, read int
+	most       float64 // times what had come, or firstRead
+}
+
+func (b *measuredBody) Read(p []byte) (int, error) {
+	b.most = max(b.most, float64(b.read+len(p))/float64(max(firstRead/4, b.read)))
+	n := min(len(p), 700, b.size-b.read)
+	b.read += n
+	if n == 0 {
+		return 0, io.EOF
+	}
+	return n, nil
+}
+
+func (*measuredBody) Close() error { return nil }
+
+func TestBuffersForBodiesAreNoLarger(t *testing.T) {
+	auth, err := New(t.Context(), NewMemoryStore(), &Options{MaxBody: 1_500_000})
+	require.NoError(t, err)
+	for _, declared := range []int64{-1, 100, 5_000, 70_000, 1_500_000} {
+		body := &measuredBody{size: int(declared)}
+		if declared < 0 {
+			body.size = 1_500_000
+		}
+		r := httptest.NewRequest("POST", "/", body)
+		r.Header.Set("Content-Type", typeForm)
+		r.ContentLength = declared
+		searched := &searchedBody{replay: replayedBody{rest: body}}
+		require.Nil(t, auth.readBody(nil, r, searched))
+		assert.LessOrEqual(t, body.most, 4.0, "%d bytes are declared", declared)
+		if declared > 1<<10 {
+			assert.LessOrEqual(t, int64(cap(searched.data)), 2*(declared+1), "%d bytes are declared", declared)
+		}
+	}
+}
+
+// What is found outlives the buffer, and what is cut does not stay in it.
+func TestKeysAndBuffers(t *testing.T) {
+	auth, err := New(t.Context(), NewMemoryStore(), nil)
+	require.NoError(t, err)
+	for body, kind := range map[string]string{
+		"a=1&key=the-key&b=2":                  typeForm,
+		"key=the%2Dkey&a=1&key=the-key&k%65y=": typeForm,
+		`{"a":1,"API_Key":"the-key","b":2}`:    typeJSON,
+		`{"a":1,"API_Key":"the\u002dkey"}`:     typeJSON,
+	} {
+		r := httptest.NewRequest("POST", "/", strings.NewReader(body))
+		r.Header.Set("Content-Type", kind)
+		var found presented
+		require.Nil(t, auth.extract(nil, r, &found))
+		buffer := found.body.replay.buffer
+		next := auth.scrub(t.Context(), r, &found)
+		all := (*buffer)[:cap(*buffer)]
+		assert.NotContains(t, string(all), "key", "what is behind the rest is cleared")
+		assert.Contains(t, string(all), "a")
+
+		all[len(all)-1] = 'x' // as a reader may that is given so much room
+		replayedFor(r, next).end(&auth.bodies)
+		replayedFor(r, next).end(&auth.bodies)
+		assert.Equal(t, make([]byte, len(all)), all)
+		assert.Equal(t, "the-key", found.text)
+		one, other := auth.bodies.get(len(all)), auth.bodies.get(len(all))
+		assert.NotSame(t, one, other, "it is given back once")
 	}
 }
 

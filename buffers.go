@@ -10,9 +10,13 @@ type bufferPool struct {
 }
 
 // newBufferPool returns a pool whose largest buffers hold most bytes.
-func newBufferPool(most int) bufferPool {
+func newBufferPool(most int) bufferPool { return newSteppedPool(4, most) }
+
+// newSteppedPool is newBufferPool with sizes each of which is step times the one
+// before.
+func newSteppedPool(step, most int) bufferPool {
 	var p bufferPool
-	for size := 1 << 10; size < most; size *= 4 {
+	for size := 1 << 10; size > 0 && size < most; size *= step { // it may overflow
 		p.sizes = append(p.sizes, size)
 	}
 	p.sizes = append(p.sizes, most)

@@ -7,8 +7,8 @@ import (
 )
 
 // Pairs of a query or of an urlencoded form, as the URL Standard's parser splits
-// them: at "&" alone. Neither function builds a map or copies what it passes
-// over, so that ten thousand foreign pairs cost no more than their bytes.
+// them: at "&" alone. Nothing here builds a map or copies what it passes over, so
+// that ten thousand foreign pairs cost no more than their bytes.
 
 var errBadPair = errors.New("apikey: the value that holds the key has a bad escape or a raw semicolon")
 
@@ -16,49 +16,79 @@ var errBadPair = errors.New("apikey: the value that holds the key has a bad esca
 // Several must agree; empty ones count as absent. Pairs of other names are not
 // judged, however broken.
 func findPair(text, name string) (string, *failure) {
-	found := ""
+	value, _, f := locatePair(text, name)
+	return value, f
+}
+
+// A stretch is a part of a text. The zero stretch is none.
+type stretch struct{ start, end int }
+
+// and returns the stretch from the first to the last of both.
+func (s stretch) and(o stretch) stretch {
+	switch {
+	case s == stretch{}:
+		return o
+	case o == stretch{}:
+		return s
+	}
+	return stretch{min(s.start, o.start), max(s.end, o.end)}
+}
+
+// locatePair is findPair, and says where all of the pairs are: between the start of
+// the first one and the end of the last. That is of no use after a failure.
+func locatePair(text, name string) (value string, at stretch, f *failure) {
 	for start, end := range pairsNamed(text, name) {
 		_, raw, _ := strings.Cut(text[start:end], "=")
-		value, err := url.QueryUnescape(raw)
+		this, err := url.QueryUnescape(raw)
 		if err != nil || strings.IndexByte(raw, ';') >= 0 {
-			return "", &failure{
+			return "", at, &failure{
 				reason: ErrMalformedRequest,
 				cause:  errBadPair,
 				detail: "The value of " + name + " has a bad escape or a raw semicolon.",
 			}
 		}
-		if value != "" && found != "" && value != found {
-			return "", failConflictingKeys
+		if this != "" && value != "" && this != value {
+			return "", at, failConflictingKeys
 		}
-		if value != "" {
-			found = value
+		if this != "" {
+			value = this
 		}
+		if at.end == 0 {
+			at.start = start
+		}
+		at.end = end
 	}
-	return found, nil
+	return value, at, nil
 }
 
 // cutPairs returns text without the pairs whose decoded name is name, each with
 // one "&" beside it. Every other byte stays.
 func cutPairs(text, name string) string {
-	var kept strings.Builder
-	from := 0
-	for start, end := range pairsNamed(text, name) {
-		kept.WriteString(text[from:start])
-		from = min(end+1, len(text))
+	for start := range pairsNamed(text, name) {
+		kept := append(make([]byte, 0, len(text)), text[:start]...)
+		return string(appendUncut(kept, text[start:], name))
 	}
-	if from == 0 {
-		return text
-	}
-	kept.WriteString(text[from:])
-	cut := kept.String()
-	if last := strings.LastIndexByte(text, '&') + 1; isNamed(text[last:], name) {
-		// The last pair has no "&" behind it, and takes the one before it along.
-		cut = strings.TrimSuffix(cut, "&")
-	}
-	return cut
+	return text
 }
 
-// pairsNamed yields the start and end of each pair whose decoded name is name.
+// appendUncut appends to dst what cutPairs leaves of text. The two may be parts of
+// one body, text after dst: what is written stays behind what is still to be read.
+func appendUncut(dst []byte, text, name string) []byte {
+	from, last := 0, false
+	for start, end := range pairsNamed(text, name) {
+		dst = append(dst, text[from:start]...)
+		from, last = min(end+1, len(text)), end == len(text)
+	}
+	dst = append(dst, text[from:]...)
+	if last && len(dst) > 0 {
+		// The last pair has no "&" behind it, and takes the one before it along.
+		dst = dst[:len(dst)-1]
+	}
+	return dst
+}
+
+// pairsNamed yields the start and end of each pair whose decoded name is name. Nearly
+// all others are told by their first byte.
 func pairsNamed(text, name string) func(yield func(start, end int) bool) {
 	return func(yield func(start, end int) bool) {
 		for start := 0; start < len(text); {
@@ -66,7 +96,8 @@ func pairsNamed(text, name string) func(yield func(start, end int) bool) {
 			if n := strings.IndexByte(text[start:], '&'); n >= 0 {
 				end = start + n
 			}
-			if isNamed(text[start:end], name) && !yield(start, end) {
+			c := text[start]
+			if (c == name[0] || c == '%') && isNamed(text[start:end], name) && !yield(start, end) {
 				return
 			}
 			start = end + 1

@@ -100,6 +100,7 @@ func (a *Authority) Record() func(http.Handler) http.Handler {
 // nil.
 func (g *guard) serve(w http.ResponseWriter, r *http.Request, id *identity, v *visit) {
 	next, refusal := g.auth.check(w, r, &g.need, id, v)
+	defer replayedFor(r, next).end(&g.auth.bodies)
 	if refusal == nil && !v.admitted() {
 		next, refusal = r, g.auth.refuse(failLogFull)
 	}
@@ -237,7 +238,9 @@ func (a *Authority) judgeRequest(
 	ctx := v.newIdentity()
 	*ctx = identity{outer, a.core, found.key, found.via, v}
 	if a.opts.KeepCredential {
-		return found.body.request(r).WithContext(ctx), nil
+		next := r.WithContext(ctx)
+		found.body.putBack(next)
+		return next, nil
 	}
 	return a.scrub(ctx, r, found), nil
 }

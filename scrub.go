@@ -58,54 +58,68 @@ func (s Source) foreign(lines []string) []string {
 }
 
 func (a *Authority) scrubQuery(next *http.Request) {
-	if query := a.cutNamed(sourceQuery, next.URL.RawQuery); len(query) < len(next.URL.RawQuery) {
+	if query := a.cutQuery(next.URL.RawQuery); len(query) < len(next.URL.RawQuery) {
 		u := *next.URL
 		u.RawQuery = query
 		next.URL = &u
 	}
 	// An outer handler may have rewritten the URL, so this is not derived from it.
 	if target, query, ok := strings.Cut(next.RequestURI, "?"); ok {
-		if cut := a.cutNamed(sourceQuery, query); len(cut) < len(query) {
+		if cut := a.cutQuery(query); len(cut) < len(query) {
 			next.RequestURI = strings.TrimSuffix(target+"?"+cut, "?")
 		}
 	}
 }
 
-// cutNamed cuts the pairs of all sources of that kind.
-func (a *Authority) cutNamed(kind sourceKind, text string) string {
+// cutQuery cuts the pairs of all sources in the query.
+func (a *Authority) cutQuery(text string) string {
 	for _, s := range a.sources {
-		if s.kind == kind {
+		if s.kind == sourceQuery {
 			text = cutPairs(text, s.name)
 		}
 	}
 	return text
 }
 
+// scrubBody cuts the credential out of the body, in place.
 func (a *Authority) scrubBody(next *http.Request, body *searchedBody) {
-	if body.spent() {
-		return
-	}
 	before := len(body.data)
-	if body.source.kind == sourceJSON {
-		if body.member.found {
-			body.data = slices.Delete(body.data, body.member.cutStart, body.member.cutEnd)
-		}
-	} else if cut := a.cutNamed(sourceForm, asString(body.data)); len(cut) < before {
-		body.data = []byte(cut)
+	switch {
+	case body.pairs.end > 0:
+		body.data = a.cutForm(body.data, body.pairs)
+	case body.member.found:
+		body.data = slices.Delete(body.data, body.member.cutStart, body.member.cutEnd)
 	}
-	next.Body = body.reader(next.Body)
-	if len(body.data) == before {
+	after := len(body.data)
+	body.putBack(next)
+	if after == before {
 		return
 	}
 	next.GetBody = nil
 	if next.ContentLength < 0 {
 		return
 	}
-	next.ContentLength = int64(len(body.data))
+	next.ContentLength = int64(after)
 	if _, ok := next.Header["Content-Length"]; ok {
 		next.Header = maps.Clone(next.Header)
-		next.Header["Content-Length"] = []string{strconv.Itoa(len(body.data))}
+		next.Header["Content-Length"] = []string{strconv.Itoa(after)}
 	}
+}
+
+// cutForm cuts the pairs of all form sources, which are in that stretch of data, and
+// moves what is behind them.
+func (a *Authority) cutForm(data []byte, pairs stretch) []byte {
+	end := min(pairs.end+1, len(data)) // with the "&" behind the last one
+	kept := data[:end]
+	for _, s := range a.sources {
+		if s.kind == sourceForm {
+			start := min(pairs.start, len(kept))
+			kept = appendUncut(kept[:start], asString(kept[start:]), s.name)
+		}
+	}
+	kept = append(kept, data[end:]...)
+	clear(data[len(kept):])
+	return kept
 }
 
 // scrubForm mends what an earlier ParseForm left: PostForm, and Form, which

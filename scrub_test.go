@@ -97,6 +97,33 @@ func TestScrub(t *testing.T) {
 	}
 }
 
+// TestSeveralFormSources: all of them are cut, wherever they stand.
+func TestSeveralFormSources(t *testing.T) {
+	auth := newAuthority(t, &apikey.Options{Sources: []apikey.Source{apikey.FromForm("key"), apikey.FromForm("token")}})
+	issueCustom(t, auth, "good")
+	for body, want := range map[string]string{
+		"key=good":                             "",
+		"token=good":                           "",
+		"key=good&token=good":                  "",
+		"token=good&key=good":                  "",
+		"a&key=good&token=good":                "a",
+		"a&token=good&key=good":                "a",
+		"a&token=good&&key=good":               "a&",
+		"token=&a&key=good&&b&token=good&c&&":  "a&&b&c&&",
+		"key=&token=&key=good&&token=good&key": "",
+		"x&key=good&y&token=good&z":            "x&y&z",
+		"&token=good&":                         "&",
+		"&key=good":                            "",
+	} {
+		next, err := auth.Check(nil, letter{kind: form, sent: body}.request(), apikey.AnyKey())
+		require.NoError(t, err, body)
+		got, err := io.ReadAll(next.Body)
+		require.NoError(t, err)
+		assert.Equal(t, want, string(got), body)
+		assert.Equal(t, int64(len(want)), next.ContentLength)
+	}
+}
+
 func TestKeepCredential(t *testing.T) {
 	auth := newAuthority(t, &apikey.Options{KeepCredential: true})
 	issueCustom(t, auth, "good", apikey.Variables)
