@@ -19,22 +19,32 @@ func (v *visit) misplaced(r *http.Request, sources []Source) {
 	if v == nil {
 		return
 	}
-	texts := authorizations(r.Header["Authorization"])
-	for _, s := range slices.Concat(sources, v.core.opts.Sources) {
-		switch s.kind {
+	v.note(func(rec *record) {
+		rec.astray(authorizations(r.Header["Authorization"])...)
+		rec.astrayIn(r, sources)
+		if &sources[0] != &v.core.opts.Sources[0] {
+			rec.astrayIn(r, v.core.opts.Sources)
+		}
+	})
+}
+
+// astrayIn notes what stands in those of the places that are outside the body.
+func (rec *record) astrayIn(r *http.Request, places []Source) {
+	for i := range places {
+		switch s := &places[i]; s.kind {
 		case sourceHeader:
-			texts = append(texts, r.Header[s.name]...)
+			rec.astray(r.Header[s.name]...)
 		case sourceQuery:
-			texts = append(texts, pairValues(r.URL.RawQuery, s.name)...)
+			rec.astray(pairValues(r.URL.RawQuery, s.name)...)
 		}
 	}
-	v.note(func(rec *record) { rec.astray(texts...) })
 }
 
 // astray notes texts that may be keys, up to one too many.
 func (rec *record) astray(texts ...string) {
 	for _, text := range texts {
-		if text != "" && len(rec.misplaced) <= maxMisplaced && !slices.Contains(rec.misplaced, text) {
+		if text != "" && len(rec.misplaced) <= maxMisplaced &&
+			!slices.Contains(rec.presented[:], text) && !slices.Contains(rec.misplaced, text) {
 			rec.misplaced = append(rec.misplaced, text)
 		}
 	}
