@@ -128,9 +128,12 @@ func inertLen(text string, body bool) int {
 	b, i := asBytes(text), 0
 	for i < len(b) {
 		for ; i+32 <= len(b); i += 32 {
-			four := b[i : i+32]
-			if unlikeASCII(binary.LittleEndian.Uint64(four), ' ')|unlikeASCII(binary.LittleEndian.Uint64(four[8:]), ' ')|
-				unlikeASCII(binary.LittleEndian.Uint64(four[16:]), ' ')|unlikeASCII(binary.LittleEndian.Uint64(four[24:]), ' ') != 0 {
+			four := b[i : i+32] // words, whose bounds are checked once
+			odd := unlikeASCII(binary.LittleEndian.Uint64(four), ' ') |
+				unlikeASCII(binary.LittleEndian.Uint64(four[8:]), ' ') |
+				unlikeASCII(binary.LittleEndian.Uint64(four[16:]), ' ') |
+				unlikeASCII(binary.LittleEndian.Uint64(four[24:]), ' ')
+			if odd != 0 {
 				break
 			}
 		}
