@@ -16,14 +16,14 @@ func (a *Authority) Authenticate(ctx context.Context, text string) (*Key, error)
 		return nil, a.refuse(failShutdown)
 	}
 	f := implausible(text)
-	var key *Key
+	var held *heldKey
 	if f == nil {
-		key, f = a.authenticate(ctx, text, a.clock.now())
+		held, f = a.authenticate(ctx, text, a.clock.now())
 	}
 	if f != nil {
 		return nil, a.refuse(f)
 	}
-	return key.withoutCredentials(), nil
+	return held.key.withoutCredentials(), nil
 }
 
 // implausible says why no store is asked for text.
@@ -39,7 +39,7 @@ func implausible(text string) *failure {
 
 // authenticate returns the key that text, which is plausible, opens at that moment.
 // It may be the store's own, which nobody changes.
-func (c *core) authenticate(ctx context.Context, text string, now time.Time) (*Key, *failure) {
+func (c *core) authenticate(ctx context.Context, text string, now time.Time) (*heldKey, *failure) {
 	newest := c.digesters[0].digest(text)
 	var before time.Duration // when the store was asked for the digest before
 	for i := range c.tries() {
@@ -62,7 +62,7 @@ func (c *core) authenticate(ctx context.Context, text string, now time.Time) (*K
 			return nil, f
 		}
 		c.uses.note(found, now, &digest, &newest)
-		return found.key, nil
+		return found, nil
 	}
 	return nil, failUnknownKey
 }
@@ -78,17 +78,19 @@ func (c *core) tries() int {
 }
 
 // A heldKey is one that was found by a digest, beside all that most requests have to
-// know of whether it opens: to read it from the key and its credentials would touch
-// as many lines of memory again.
+// know of it: to read that from the key and its credentials would touch as many lines
+// of memory again, which takes longer than all else where there are many keys. With
+// its digest it fills one.
 type heldKey struct {
-	key   *Key
-	until int64 // it opens before this moment, in nanoseconds since 1970
-	used  useMark
+	key         *Key
+	permissions *[]Permission // the key's, perhaps shared by many
+	until       int64         // it opens before this moment, in nanoseconds since 1970
+	used        useMark
 }
 
-// hold holds the key, which has a credential with that digest.
-func (h *heldKey) hold(key *Key, digest *Digest) {
-	h.key, h.until = key, math.MaxInt64
+// hold holds the key, which has a credential with that digest, and those permissions.
+func (h *heldKey) hold(key *Key, digest *Digest, permissions *[]Permission) {
+	h.key, h.permissions, h.until = key, permissions, math.MaxInt64
 	if !key.RevokedAt.IsZero() || key.Disabled {
 		h.until = math.MinInt64
 	}
@@ -148,7 +150,7 @@ func (c *core) find(
 		return nil, 0, err
 	}
 	found = &heldKey{}
-	found.hold(key, &digest)
+	found.hold(key, &digest, &key.Permissions)
 	return found, 0, nil
 }
 

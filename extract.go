@@ -169,7 +169,7 @@ type presented struct {
 	other string    // another text, which makes the request one that is refused
 	via   *[]Source // all that it stood in
 	body  *searchedBody
-	key   *Key // which the text opens; nil: none, as far as is known
+	held  *heldKey // which the text opens; nil: none, as far as is known
 }
 
 // A place is a source, and a list of nothing else.

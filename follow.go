@@ -50,11 +50,14 @@ func (a *Authority) again(ctx context.Context, text string, need *Need) (*Key, *
 	if a.closed.Load() {
 		return nil, failShutdown
 	}
-	key, f := a.authenticate(ctx, text, time.Now())
+	held, f := a.authenticate(ctx, text, time.Now())
 	if f == nil {
-		f = a.authorize(key, need)
+		f = a.authorize(held, need)
 	}
-	return key, f
+	if f != nil {
+		return nil, f
+	}
+	return held.key, nil
 }
 
 // untilFollowed returns when to look again: when the key or a text of it expires,

@@ -20,6 +20,8 @@ import (
 type MemoryStore struct {
 	table atomic.Pointer[digestTable] // replaced only with mu held
 
+	shared permissionSets
+
 	mu     sync.RWMutex
 	keys   map[string]*Key // what a pointer here leads to is never changed
 	ids    []string        // the IDs in keys, sorted
@@ -226,9 +228,11 @@ func (s *MemoryStore) inUse(key *Key) bool {
 // caller holds mu.
 func (s *MemoryStore) put(stored, next *Key) {
 	if next != nil {
+		permissions := s.shared.of(next)
+		next.Permissions = *permissions
 		s.keys[next.ID] = next
 		for _, c := range next.Credentials {
-			s.table.Store(s.table.Load().set(c.Digest, next))
+			s.table.Store(s.table.Load().set(c.Digest, next, permissions))
 		}
 	} else {
 		delete(s.keys, stored.ID)
@@ -292,7 +296,7 @@ func (t *digestTable) find(d *Digest) *heldKey {
 }
 
 // set stores the key and returns the table to use from now on.
-func (t *digestTable) set(d Digest, key *Key) *digestTable {
+func (t *digestTable) set(d Digest, key *Key, permissions *[]Permission) *digestTable {
 	if 4*(t.taken+1) > 3*len(t.slots) {
 		t = t.grown()
 	}
@@ -304,7 +308,7 @@ func (t *digestTable) set(d Digest, key *Key) *digestTable {
 		t.live++
 	}
 	next := &digestSlot{digest: d}
-	next.hold(key, &d)
+	next.hold(key, &d, permissions)
 	at.Store(next)
 	return t
 }

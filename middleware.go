@@ -223,10 +223,10 @@ func (a *Authority) judgeRequest(
 		f = implausible(found.text)
 	}
 	if f == nil {
-		found.key, f = a.authenticate(r.Context(), found.text, a.moment(v, found))
+		found.held, f = a.authenticate(r.Context(), found.text, a.moment(v, found))
 	}
 	if f == nil {
-		f = a.authorize(found.key, need)
+		f = a.authorize(found.held, need)
 	}
 	if f != nil {
 		return found.body.request(r), f
@@ -236,7 +236,7 @@ func (a *Authority) judgeRequest(
 		outer = context.WithValue(outer, presentedKey{a.core}, NewSecret(found.text))
 	}
 	ctx := v.newIdentity()
-	*ctx = identity{outer, a.core, found.key, found.via, v}
+	*ctx = identity{outer, a.core, found.held.key, found.via, v}
 	if a.opts.KeepCredential {
 		next := r.WithContext(ctx)
 		found.body.putBack(next)
@@ -247,7 +247,7 @@ func (a *Authority) judgeRequest(
 
 // recheck decides on a key that an outer guard has found.
 func (a *Authority) recheck(r *http.Request, id *identity, need *Need) (*http.Request, *failure) {
-	f := a.authorize(id.key, need)
+	f := a.authorize(&heldKey{key: id.key, permissions: &id.key.Permissions}, need)
 	if !slices.ContainsFunc(*id.via, func(s Source) bool { return contains(a.sources, s) }) {
 		f = failSourceRefused
 	}
@@ -262,17 +262,17 @@ func (a *Authority) recheck(r *http.Request, id *identity, need *Need) (*http.Re
 	return r, nil
 }
 
-func (a *Authority) authorize(key *Key, need *Need) *failure {
-	if need.named(key.Permissions) { // mostly, and quickly
+func (a *Authority) authorize(held *heldKey, need *Need) *failure {
+	if need.named(*held.permissions) { // mostly, and quickly
 		return nil
 	}
-	missing := need.unmet(a.opts.Catalog, key.Permissions)
+	missing := need.unmet(a.opts.Catalog, *held.permissions)
 	if len(missing) == 0 {
 		return nil
 	}
-	if lost := a.opts.Catalog.unknown(key.Permissions); len(lost) > 0 {
+	if lost := a.opts.Catalog.unknown(*held.permissions); len(lost) > 0 {
 		a.alarm.raise("a key holds permissions that the catalog does not have; they grant nothing",
-			"key", key.ID, "permissions", lost)
+			"key", held.key.ID, "permissions", lost)
 	}
 	return &failure{reason: ErrForbidden, missing: missing, detail: forbiddenDetail(need, missing)}
 }

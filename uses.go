@@ -24,42 +24,34 @@ type useBatch struct {
 	current atomic.Uint64 // counts the batches
 
 	mu     sync.Mutex
-	uses   map[string]waitingUse
-	timer  *time.Timer // runs while uses wait
-	closed bool        // no timer is started any more
+	marked []*heldKey     // whose marks say when they were used
+	uses   map[string]Use // moves of credentials, and what could not be written
+	timer  *time.Timer    // runs while uses wait
+	closed bool           // no timer is started any more
 }
 
 func (b *useBatch) start(recorder UseRecorder, alarm *alarm) {
 	b.recorder, b.alarm = recorder, alarm
-	b.uses, b.writing = map[string]waitingUse{}, make(chan struct{}, 1)
+	b.uses, b.writing = map[string]Use{}, make(chan struct{}, 1)
 	b.current.Add(1)
 }
 
 // A useMark is part of a key that is held: noting a use again, of a key that waits for
-// the batch already, takes no lock.
-type useMark struct {
-	batch atomic.Uint64 // which the key waits for
-	at    atomic.Int64  // nanoseconds since 1970
+// the batch already, takes no lock. It lags behind by up to a millisecond: one that
+// every request wrote to would wander from one processor to the next.
+//
+// It holds the batch that the key waits for, counted up to a million, which takes a
+// year, and the milliseconds since 1970.
+type useMark struct{ atomic.Uint64 }
+
+const useMarkBits = 44 // of the time, until the year 2527
+
+func newUseMark(batch uint64, at time.Time) uint64 {
+	return batch<<useMarkBits | uint64(at.UnixMilli())&(1<<useMarkBits-1) //nolint:gosec // it is after 1970
 }
 
-// markPrecision is how far a mark may lag behind: one that every request wrote to
-// would wander from one processor to the next.
-const markPrecision = time.Millisecond
-
-// A waitingUse is one that waits for the batch. The mark may say that it is later.
-type waitingUse struct {
-	Use
-	mark *useMark // nil: there is none
-}
-
-// latest returns the use with its latest time.
-func (w waitingUse) latest() Use {
-	if w.mark != nil {
-		if at := time.Unix(0, w.mark.at.Load()); at.After(w.At) {
-			w.At = at
-		}
-	}
-	return w.Use
+func (m *useMark) time() time.Time {
+	return time.UnixMilli(int64(m.Load() & (1<<useMarkBits - 1))) //nolint:gosec // of 44 bits
 }
 
 // note notes that a held key was used by the credential with the digest from, which
@@ -69,22 +61,21 @@ func (b *useBatch) note(held *heldKey, at time.Time, from, newest *Digest) {
 	if b.recorder == nil {
 		return
 	}
-	mark, nanos := &held.used, at.UnixNano()
-	if mark.batch.Load() == b.current.Load() {
-		if nanos-mark.at.Load() >= int64(markPrecision) {
-			mark.at.Store(nanos)
+	before, mark := held.used.Load(), newUseMark(b.current.Load(), at)
+	if before>>useMarkBits == mark>>useMarkBits {
+		if before < mark {
+			held.used.Store(mark)
 		}
 		return
 	}
-	use := Use{KeyID: held.key.ID, At: at}
-	if *from != *newest {
-		use.From, use.To = *from, *newest
-	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	mark.at.Store(nanos)
-	mark.batch.Store(b.current.Load())
-	b.merge(waitingUse{use, mark})
+	held.used.Store(newUseMark(b.current.Load(), at))
+	b.marked = append(b.marked, held)
+	if *from != *newest {
+		merge(b.uses, Use{held.key.ID, at, *from, *newest})
+	}
+	b.wait()
 }
 
 // add merges uses into those that wait.
@@ -92,31 +83,30 @@ func (b *useBatch) add(uses ...Use) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, use := range uses {
-		b.merge(waitingUse{Use: use})
+		merge(b.uses, use)
+	}
+	b.wait()
+}
+
+// wait sees to it that what waits is written. The caller holds mu.
+func (b *useBatch) wait() {
+	if b.timer == nil && !b.closed {
+		b.timer = time.AfterFunc(useInterval, b.flushInTime)
 	}
 }
 
-// merge merges a use into those that wait: the latest time counts, and a move of a
-// credential that is due stays so. The caller holds mu.
-func (b *useBatch) merge(use waitingUse) {
-	if before, ok := b.uses[use.KeyID]; ok {
-		if at := before.latest().At; at.After(use.At) {
-			use.At = at
+// merge merges a use into others: the latest time counts, and a move of a credential
+// that is due stays so.
+func merge(uses map[string]Use, use Use) {
+	if before, ok := uses[use.KeyID]; ok {
+		if before.At.After(use.At) {
+			use.At = before.At
 		}
 		if use.To == (Digest{}) {
 			use.From, use.To = before.From, before.To
 		}
-		switch {
-		case use.mark == nil:
-			use.mark = before.mark
-		case before.mark != nil && before.mark != use.mark:
-			before.mark.batch.Store(0) // which nobody reads any more: the next use by it is noted anew
-		}
 	}
-	b.uses[use.KeyID] = use
-	if b.timer == nil && !b.closed {
-		b.timer = time.AfterFunc(useInterval, b.flushInTime)
-	}
+	uses[use.KeyID] = use
 }
 
 func (b *useBatch) flushInTime() {
@@ -188,13 +178,17 @@ func (b *useBatch) take() []Use {
 		b.timer.Stop()
 		b.timer = nil
 	}
-	uses := b.uses
-	b.uses = map[string]waitingUse{}
-	b.current.Add(1)
+	uses, marked := b.uses, b.marked
+	b.uses, b.marked = map[string]Use{}, nil
+	if b.current.Add(1)<<useMarkBits == 0 {
+		b.current.Add(1) // 0 is that of keys which wait for none
+	}
 	b.mu.Unlock() // requests wait for it, and a million uses take their time
+	for _, held := range marked {
+		merge(uses, Use{KeyID: held.key.ID, At: held.used.time()})
+	}
 	batch, now := make([]Use, 0, len(uses)), time.Now()
 	for _, use := range uses {
-		use := use.latest()
 		// The clock may have been set back since. Stores keep the latest time, so
 		// that one of tomorrow would hide all uses until then.
 		use.At = notAhead(storable(use.At), now)

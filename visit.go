@@ -108,8 +108,8 @@ func (v *visit) judged(a *Authority, need *Need, found *presented) {
 			rec.astray(rec.presented[:]...) // of an earlier guard, which looked elsewhere
 			rec.presented = [2]string{found.text, found.other}
 		}
-		if found.key != nil {
-			rec.keyID, rec.logging = found.key.ID, found.key.Logging
+		if found.held != nil {
+			rec.keyID, rec.logging = found.held.key.ID, found.held.key.Logging
 		}
 	})
 	for v != nil && v.outer != nil && found.text != "" {

@@ -1,0 +1,65 @@
+package apikey
+
+import (
+	"fmt"
+	"sync"
+	"testing"
+	"unsafe"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestKeysWithTheSamePermissionsShareThem(t *testing.T) {
+	rows := []struct {
+		name     string
+		one, two []Permission
+		share    bool
+	}{
+		{"the same", []Permission{JobsView, Variables}, []Permission{JobsView, Variables}, true},
+		{"another order", []Permission{JobsView, Variables}, []Permission{Variables, JobsView}, false},
+		{"one more", []Permission{JobsView}, []Permission{JobsView, Variables}, false},
+		{"names that look alike when joined", []Permission{"a b"}, []Permission{"a", "b"}, false},
+		{"none", nil, nil, false},
+		{"none, and an empty list", nil, []Permission{}, false},
+	}
+	for _, row := range rows {
+		var sets permissionSets
+		one, two := sets.of(&Key{Permissions: row.one}), sets.of(&Key{Permissions: row.two})
+		assert.Equal(t, row.one, *one, row.name)
+		assert.Equal(t, row.two, *two, row.name)
+		assert.Equal(t, row.share, one == two, row.name)
+	}
+}
+
+// What a store handed out may be changed by it, which must not change what others hold.
+func TestSharedPermissionsAreACopy(t *testing.T) {
+	var sets permissionSets
+	key := &Key{Permissions: []Permission{JobsView}}
+	shared := sets.of(key)
+	key.Permissions[0] = Native
+	assert.Equal(t, []Permission{JobsView}, *shared)
+	assert.Equal(t, []Permission{JobsView}, *sets.of(&Key{Permissions: []Permission{JobsView}}))
+}
+
+func TestPermissionSetsAreBounded(t *testing.T) {
+	var sets permissionSets
+	var group sync.WaitGroup
+	for worker := range 4 {
+		group.Go(func() {
+			for i := range 2 * maxPermissionSets {
+				want := []Permission{Permission(fmt.Sprint("p", worker, "-", i))}
+				if got := *sets.of(&Key{Permissions: want}); got[0] != want[0] {
+					t.Error(got, want)
+				}
+			}
+		})
+	}
+	group.Wait()
+	require.LessOrEqual(t, len(sets.sets), maxPermissionSets)
+}
+
+// Keys in memory are told apart and judged by one line of a processor's cache each.
+func TestWhatARequestReadsOfAKeyIsOneLine(t *testing.T) {
+	assert.EqualValues(t, 64, unsafe.Sizeof(digestSlot{}))
+}
