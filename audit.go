@@ -38,7 +38,8 @@ func (a *Authority) audit(ctx context.Context, action Action, before, after *Key
 	if v := visitOf(ctx); v != nil {
 		rec.requestID = v.requestID
 	}
-	if rec.keyID = keyIDOf(before, after); rec.keyID != "" {
+	if id := keyIDOf(before, after); id != "" {
+		rec.key = &Key{ID: id} // the others may be changed before the entry is made
 		a.recorder.offer(&rec)
 	}
 }

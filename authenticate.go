@@ -82,15 +82,15 @@ func (c *core) tries() int {
 // of memory again, which takes longer than all else where there are many keys. With
 // its digest it fills one.
 type heldKey struct {
-	key         *Key
-	permissions *[]Permission // the key's, perhaps shared by many
-	until       int64         // it opens before this moment, in nanoseconds since 1970
-	used        useMark
+	key    *Key
+	traits *keyTraits // the key's
+	until  int64      // it opens before this moment, in nanoseconds since 1970
+	used   useMark
 }
 
-// hold holds the key, which has a credential with that digest, and those permissions.
-func (h *heldKey) hold(key *Key, digest *Digest, permissions *[]Permission) {
-	h.key, h.permissions, h.until = key, permissions, math.MaxInt64
+// hold holds the key, which has a credential with that digest, and those traits.
+func (h *heldKey) hold(key *Key, digest *Digest, traits *keyTraits) {
+	h.key, h.traits, h.until = key, traits, math.MaxInt64
 	if !key.RevokedAt.IsZero() || key.Disabled {
 		h.until = math.MinInt64
 	}
@@ -150,7 +150,7 @@ func (c *core) find(
 		return nil, 0, err
 	}
 	found = &heldKey{}
-	found.hold(key, &digest, &key.Permissions)
+	found.hold(key, &digest, traitsOf(key))
 	return found, 0, nil
 }
 

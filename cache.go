@@ -68,7 +68,7 @@ type cache struct {
 	unknown cacheTable
 	changes changeClock
 	flights flights
-	shared  permissionSets
+	traits  traitSets
 	failing atomic.Bool // the store failed, and has answered nothing since
 }
 
@@ -162,7 +162,7 @@ func (c *cache) fill(digest Digest) (*cacheEntry, error) {
 	}
 	c.failing.Store(false)
 	if err == nil {
-		e.hold(key, &digest, c.shared.of(key))
+		e.hold(key, &digest, c.traits.of(key))
 		e.latest = c.changes.place(key.ID)
 		c.known.put(e, &c.changes)
 		return e, nil

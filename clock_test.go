@@ -268,7 +268,7 @@ func TestExpiryIsOfAnyYear(t *testing.T) {
 func refusalOf(key *Key, credential *Credential, now time.Time) *failure {
 	found, held := key.Clone(), heldKey{}
 	found.Credentials = []Credential{*credential}
-	held.hold(found, &credential.Digest, &found.Permissions)
+	held.hold(found, &credential.Digest, traitsOf(found))
 	return held.refusal(now)
 }
 

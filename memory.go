@@ -20,7 +20,7 @@ import (
 type MemoryStore struct {
 	table atomic.Pointer[digestTable] // replaced only with mu held
 
-	shared permissionSets
+	traits traitSets
 
 	mu     sync.RWMutex
 	keys   map[string]*Key // what a pointer here leads to is never changed
@@ -228,11 +228,13 @@ func (s *MemoryStore) inUse(key *Key) bool {
 // caller holds mu.
 func (s *MemoryStore) put(stored, next *Key) {
 	if next != nil {
-		permissions := s.shared.of(next)
-		next.Permissions = *permissions
+		traits := s.traits.of(next)
+		if len(next.Permissions) > 0 {
+			next.Permissions = traits.permissions // one copy for all who hold the same
+		}
 		s.keys[next.ID] = next
 		for _, c := range next.Credentials {
-			s.table.Store(s.table.Load().set(c.Digest, next, permissions))
+			s.table.Store(s.table.Load().set(c.Digest, next, traits))
 		}
 	} else {
 		delete(s.keys, stored.ID)
@@ -296,7 +298,7 @@ func (t *digestTable) find(d *Digest) *heldKey {
 }
 
 // set stores the key and returns the table to use from now on.
-func (t *digestTable) set(d Digest, key *Key, permissions *[]Permission) *digestTable {
+func (t *digestTable) set(d Digest, key *Key, traits *keyTraits) *digestTable {
 	if 4*(t.taken+1) > 3*len(t.slots) {
 		t = t.grown()
 	}
@@ -308,7 +310,7 @@ func (t *digestTable) set(d Digest, key *Key, permissions *[]Permission) *digest
 		t.live++
 	}
 	next := &digestSlot{digest: d}
-	next.hold(key, &d, permissions)
+	next.hold(key, &d, traits)
 	at.Store(next)
 	return t
 }

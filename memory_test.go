@@ -61,7 +61,7 @@ func TestDigestTableIsAMap(t *testing.T) {
 			d := crowded(random.IntN(digests))
 			if random.IntN(5) < 3 {
 				key := &Key{ID: fmt.Sprint(step), Credentials: []Credential{{Digest: d}}}
-				table = table.set(d, key, &key.Permissions)
+				table = table.set(d, key, traitsOf(key))
 				want[d] = key
 			} else {
 				table.remove(&d)

@@ -247,7 +247,7 @@ func (a *Authority) judgeRequest(
 
 // recheck decides on a key that an outer guard has found.
 func (a *Authority) recheck(r *http.Request, id *identity, need *Need) (*http.Request, *failure) {
-	f := a.authorize(&heldKey{key: id.key, permissions: &id.key.Permissions}, need)
+	f := a.authorize(&heldKey{key: id.key, traits: traitsOf(id.key)}, need)
 	if !slices.ContainsFunc(*id.via, func(s Source) bool { return contains(a.sources, s) }) {
 		f = failSourceRefused
 	}
@@ -263,14 +263,15 @@ func (a *Authority) recheck(r *http.Request, id *identity, need *Need) (*http.Re
 }
 
 func (a *Authority) authorize(held *heldKey, need *Need) *failure {
-	if need.named(*held.permissions) { // mostly, and quickly
+	permissions := held.traits.permissions
+	if need.named(permissions) { // mostly, and quickly
 		return nil
 	}
-	missing := need.unmet(a.opts.Catalog, *held.permissions)
+	missing := need.unmet(a.opts.Catalog, permissions)
 	if len(missing) == 0 {
 		return nil
 	}
-	if lost := a.opts.Catalog.unknown(*held.permissions); len(lost) > 0 {
+	if lost := a.opts.Catalog.unknown(permissions); len(lost) > 0 {
 		a.alarm.raise("a key holds permissions that the catalog does not have; they grant nothing",
 			"key", held.key.ID, "permissions", lost)
 	}

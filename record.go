@@ -22,7 +22,7 @@ type record struct {
 	at            int64 // when it came, in nanoseconds since 1970
 	duration      time.Duration
 
-	keyID     string
+	key       *Key      // whose request it is, or that was changed; nil: none is known
 	presented [2]string // the texts that the request had for keys
 	misplaced []string  // and others that may be keys
 	outcome   Outcome
@@ -66,7 +66,7 @@ const (
 	changeSize = int64(unsafe.Sizeof(recordedChange{}))
 )
 
-func (rec *record) keyed() bool { return rec.keyID != "" || rec.change != nil }
+func (rec *record) keyed() bool { return rec.key != nil || rec.change != nil }
 
 // size returns what the record holds in memory. A path or query can be a part of a
 // far longer line, or a copy beside it.
@@ -155,7 +155,10 @@ func (r *recorder) entry(e *LogEntry, rec *record) {
 	if e.RequestID = e.ID; rec.requestID != rec.id {
 		e.RequestID = logIDText(rec.requestID)
 	}
-	e.KeyID, e.Outcome, e.Reason, e.Permission = rec.keyID, rec.outcome, rec.reason, rec.needs
+	if rec.key != nil {
+		e.KeyID = rec.key.ID
+	}
+	e.Outcome, e.Reason, e.Permission = rec.outcome, rec.reason, rec.needs
 	e.Status, e.Duration = rec.status, rec.duration
 	e.RequestBytes, e.ResponseBytes = rec.requestSize, rec.responseSize
 	if rec.change != nil {
@@ -258,7 +261,7 @@ func (r *recorder) guarded(do func()) (ok bool) {
 // fingerprint tells unknown keys apart. A line feed is in no key's text, so that
 // it is nobody's digest.
 func (r *recorder) fingerprint(rec *record) string {
-	if r.finger.macs == nil || rec.keyID != "" || rec.presented[0] == "" {
+	if r.finger.macs == nil || rec.key != nil || rec.presented[0] == "" {
 		return ""
 	}
 	sum := r.finger.digest("\n" + rec.presented[0])

@@ -109,7 +109,7 @@ func (v *visit) judged(a *Authority, need *Need, found *presented) {
 			rec.presented = [2]string{found.text, found.other}
 		}
 		if found.held != nil {
-			rec.keyID, rec.logging = found.held.key.ID, found.held.key.Logging
+			rec.key, rec.logging = found.held.key, found.held.traits.logging
 		}
 	})
 	for v != nil && v.outer != nil && found.text != "" {
