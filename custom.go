@@ -56,13 +56,17 @@ func isKeyText(text string) bool {
 // isPlain reports whether text is all of visible ASCII.
 func isPlain(text string) bool {
 	b, unusual := asBytes(text), uint64(0)
-	for ; len(b) >= 8; b = b[8:] {
+	if len(b) < 8 {
+		for _, c := range b {
+			unusual |= unlikeASCII(uint64(c)*0x0101010101010101, '!')
+		}
+		return unusual == 0
+	}
+	last := b[len(b)-8:]
+	for ; len(b) > 8; b = b[8:] {
 		unusual |= unlikeASCII(binary.LittleEndian.Uint64(b), '!')
 	}
-	for _, c := range b {
-		unusual |= unlikeASCII(uint64(c)*0x0101010101010101, '!')
-	}
-	return unusual == 0
+	return unusual|unlikeASCII(binary.LittleEndian.Uint64(last), '!') == 0
 }
 
 // unlikeASCII returns bits where one of eight bytes is below the first or above '~':

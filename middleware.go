@@ -198,9 +198,11 @@ func (a *Authority) check(
 		return next, nil
 	}
 	refusal := a.refuse(f)
-	v.refused(refusal)
-	if !f.reason.ofOneKey() {
-		v.misplaced(r, a.sources)
+	if v != nil {
+		v.refused(refusal)
+		if !f.reason.ofOneKey() {
+			v.misplaced(r, a.sources)
+		}
 	}
 	return next, refusal
 }
