@@ -114,6 +114,24 @@ func TestAnInnerAuthoritysKeyIsInNoEntry(t *testing.T) {
 	}
 }
 
+// A handler that asks twice, by views that look in different places, has shown two keys.
+func TestEachKeyThatAHandlerChecksIsInNoEntry(t *testing.T) {
+	const one, two = "the-key-in-one-place", "the-key-in-another"
+	log := newLogged(t, apikey.Options{})
+	log.withLevel(t, apikey.LogNone, two)
+	view := log.With(apikey.Overrides{Sources: []apikey.Source{apikey.FromHeader("X-Other")}})
+	r := httptest.NewRequest("GET", "/"+one+"/"+two, http.NoBody)
+	r.Header.Set("X-ApiKey", one)
+	r.Header.Set("X-Other", two)
+	ask(log.Record()(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, err := log.Check(w, r, apikey.AnyKey())
+		assert.ErrorIs(t, err, apikey.ErrUnknownKey)
+		_, err = view.Check(w, r, apikey.AnyKey())
+		assert.NoError(t, err)
+	})), r)
+	assert.Equal(t, "/[redacted]/[redacted]", log.request(t).Path)
+}
+
 // A body is logged without what stands where keys do, though the key came by another
 // way and nobody has looked there, and its type without the key.
 func TestPlacesOfKeysAreMaskedInBodies(t *testing.T) {

@@ -105,8 +105,9 @@ func (v *visit) judged(a *Authority, need *Need, found *presented) {
 		}
 		rec.needs += need.text
 		if found.text != "" {
-			rec.astray(rec.presented[:]...) // of an earlier guard, which looked elsewhere
+			before := rec.presented // by an earlier guard, which looked elsewhere
 			rec.presented = [2]string{found.text, found.other}
+			rec.astray(before[:]...)
 		}
 		if found.held != nil {
 			rec.key, rec.logging = found.held.key, found.held.traits.logging
