@@ -28,7 +28,7 @@ func (w *logWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 func (w *logWriter) WriteHeader(status int) {
 	informational := status >= 100 && status < 200 && status != http.StatusSwitchingProtocols
 	if w.status == 0 && !informational {
-		w.status = int32(status) //nolint:gosec // of three digits, or net/http panics
+		w.status = int32(status) // of three digits, or net/http panics
 		if status == http.StatusRequestEntityTooLarge && w.http1 {
 			// http.MaxBytesReader sees to that where it finds a writer of net/http
 			// itself: what the client goes on sending is not worth reading.

@@ -47,11 +47,11 @@ type useMark struct{ atomic.Uint64 }
 const useMarkBits = 44 // of the time, until the year 2527
 
 func newUseMark(batch uint64, at time.Time) uint64 {
-	return batch<<useMarkBits | uint64(at.UnixMilli())&(1<<useMarkBits-1) //nolint:gosec // it is after 1970
+	return batch<<useMarkBits | uint64(at.UnixMilli())&(1<<useMarkBits-1) // it is after 1970
 }
 
 func (m *useMark) time() time.Time {
-	return time.UnixMilli(int64(m.Load() & (1<<useMarkBits - 1))) //nolint:gosec // of 44 bits
+	return time.UnixMilli(int64(m.Load() & (1<<useMarkBits - 1)))
 }
 
 // note notes that a held key was used by the credential with the digest from, which
