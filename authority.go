@@ -22,9 +22,7 @@ import (
 type Authority struct {
 	*core
 	sources    []Source
-	places     []place  // the same, those in the body last
-	outside    int      // how many of places are not in the body
-	headers    []Source // those that stand in a header
+	places     []place // the same
 	errors     ErrorHandler
 	realm      string
 	challenges []string
@@ -137,19 +135,8 @@ func (c *core) view(sources []Source, handler ErrorHandler, realm string) *Autho
 	}
 	var names []string
 	for _, s := range sources {
-		p := place{s, []Source{s}}
-		if s.inBody() {
-			a.places = append(a.places, p)
-		} else {
-			a.places = slices.Insert(a.places, a.outside, p)
-			a.outside++
-		}
-		name := s.headerName()
-		if name == "" {
-			continue
-		}
-		a.headers = append(a.headers, s)
-		if !slices.Contains(names, name) {
+		a.places = append(a.places, place{s, []Source{s}})
+		if name := s.headerName(); name != "" && !slices.Contains(names, name) {
 			names = append(names, name)
 		}
 	}

@@ -58,7 +58,7 @@ func isPlain(text string) bool {
 	b, unusual := asBytes(text), uint64(0)
 	if len(b) < 8 {
 		for _, c := range b {
-			unusual |= unlikeASCII(uint64(c)*0x0101010101010101, '!')
+			unusual |= unlikeASCII(uint64(c)*eachByte, '!')
 		}
 		return unusual == 0
 	}
@@ -73,8 +73,7 @@ func isPlain(text string) bool {
 // adding one carries into the high bit of a byte that is 0x7f, subtracting borrows
 // from it for one below the first.
 func unlikeASCII(bytes, first uint64) uint64 {
-	const each, high = 0x0101010101010101, 0x8080808080808080
-	return (bytes | (bytes + each) | (bytes - each*first)) & high
+	return (bytes | (bytes + eachByte) | (bytes - eachByte*first)) & eachHighBit
 }
 
 // asBytes returns text's bytes, which must not be changed. The alternative is a

@@ -100,8 +100,6 @@ func (s Source) headerName() string {
 	return ""
 }
 
-func (s Source) inBody() bool { return s.kind == sourceForm || s.kind == sourceJSON }
-
 // ownHeaders carry what other sources read, or what HTTP itself needs.
 var ownHeaders = []string{
 	"Authorization", "Connection", "Content-Length", "Content-Type", "Cookie", "Host", "Transfer-Encoding",
@@ -199,7 +197,7 @@ func (p *presented) add(text string, from *place) *failure {
 // counts; the body is read only where there is no other key. On failure too,
 // what was read of the body is in found.
 func (a *Authority) extract(w http.ResponseWriter, r *http.Request, found *presented) *failure {
-	for i := range a.places[:a.outside] {
+	for i := range a.places {
 		p := &a.places[i]
 		text, f := p.read(r)
 		if f == nil {

@@ -52,7 +52,7 @@ func (a *Authority) again(ctx context.Context, text string, need *Need) (*Key, *
 	}
 	held, f := a.authenticate(ctx, text, time.Now())
 	if f == nil {
-		f = a.authorize(held, need)
+		f = a.authorize(held.key, held.traits.permissions, need)
 	}
 	if f != nil {
 		return nil, f

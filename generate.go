@@ -99,11 +99,10 @@ func areDigits62(text string) bool {
 // unlikeDigits62 returns bits where one of eight bytes is no digit of base62. With its
 // high bit set, a byte less another keeps it if it is at least as large.
 func unlikeDigits62(bytes uint64) uint64 {
-	const each, high = 0x0101010101010101, 0x8080808080808080
-	digits, letters := bytes|high, bytes|high|each*('a'-'A')
-	isDigit := (digits - each*'0') &^ (digits - each*('9'+1))
-	isLetter := (letters - each*'a') &^ (letters - each*('z'+1))
-	return (bytes | ^(isDigit | isLetter)) & high
+	digits, letters := bytes|eachHighBit, bytes|eachHighBit|eachByte*('a'-'A')
+	isDigit := (digits - eachByte*'0') &^ (digits - eachByte*('9'+1))
+	isLetter := (letters - eachByte*'a') &^ (letters - eachByte*('z'+1))
+	return (bytes | ^(isDigit | isLetter)) & eachHighBit
 }
 
 // noDigit has a bit that no digit of base62 has.

@@ -2,7 +2,6 @@ package apikey
 
 import (
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 )
@@ -44,9 +43,8 @@ func (b *logBatchState) empty() bool { return len(b.entries) == 0 }
 
 // add returns the next entry, which is empty yet.
 func (b *logBatchState) add(cost logCost) *LogEntry {
-	n := len(b.entries)
-	b.entries, b.costs = slices.Grow(b.entries, 1)[:n+1], append(b.costs, cost)
-	return &b.entries[n]
+	b.entries, b.costs = append(b.entries, LogEntry{}), append(b.costs, cost)
+	return &b.entries[len(b.entries)-1]
 }
 
 func (b *logBatchState) clear() {

@@ -60,7 +60,8 @@ func (m *masker) begin(places []Source, keys []maskedKey) *hunt {
 	return h
 }
 
-// end forgets all that the hunt was about.
+// end forgets what the hunt was about, but for what lies in memory that the next one
+// writes over: the forms of the keys, and what was decoded.
 func (m *masker) end(h *hunt) {
 	h.places, h.keys, h.cut, h.spans, h.readings[0] = nil, nil, false, h.spans[:0], reading{}
 	m.hunts.Put(h)

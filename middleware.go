@@ -198,11 +198,9 @@ func (a *Authority) check(
 		return next, nil
 	}
 	refusal := a.refuse(f)
-	if v != nil {
-		v.refused(refusal)
-		if !f.reason.ofOneKey() {
-			v.misplaced(r, a.sources)
-		}
+	v.refused(refusal)
+	if !f.reason.ofOneKey() {
+		v.misplaced(r, a.sources)
 	}
 	return next, refusal
 }
@@ -228,7 +226,7 @@ func (a *Authority) judgeRequest(
 		found.held, f = a.authenticate(r.Context(), found.text, a.moment(v, found))
 	}
 	if f == nil {
-		f = a.authorize(found.held, need)
+		f = a.authorize(found.held.key, found.held.traits.permissions, need)
 	}
 	if f != nil {
 		return found.body.request(r), f
@@ -249,7 +247,7 @@ func (a *Authority) judgeRequest(
 
 // recheck decides on a key that an outer guard has found.
 func (a *Authority) recheck(r *http.Request, id *identity, need *Need) (*http.Request, *failure) {
-	f := a.authorize(&heldKey{key: id.key, traits: traitsOf(id.key)}, need)
+	f := a.authorize(id.key, id.key.Permissions, need)
 	if !slices.ContainsFunc(*id.via, func(s Source) bool { return contains(a.sources, s) }) {
 		f = failSourceRefused
 	}
@@ -264,18 +262,15 @@ func (a *Authority) recheck(r *http.Request, id *identity, need *Need) (*http.Re
 	return r, nil
 }
 
-func (a *Authority) authorize(held *heldKey, need *Need) *failure {
-	permissions := held.traits.permissions
-	if need.named(permissions) { // mostly, and quickly
-		return nil
-	}
+// authorize decides on a key with those permissions, which are its own.
+func (a *Authority) authorize(key *Key, permissions []Permission, need *Need) *failure {
 	missing := need.unmet(a.opts.Catalog, permissions)
 	if len(missing) == 0 {
 		return nil
 	}
 	if lost := a.opts.Catalog.unknown(permissions); len(lost) > 0 {
 		a.alarm.raise("a key holds permissions that the catalog does not have; they grant nothing",
-			"key", held.key.ID, "permissions", lost)
+			"key", key.ID, "permissions", lost)
 	}
 	return &failure{reason: ErrForbidden, missing: missing, detail: forbiddenDetail(need, missing)}
 }

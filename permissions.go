@@ -144,7 +144,7 @@ func (c Catalog) list() string {
 // grants reports whether someone who holds held may do what needs need, which the
 // catalog knows. What it has dropped thus grants nothing: nothing needs it.
 func (c Catalog) grants(held []Permission, need Permission) bool {
-	if slices.Contains(held, need) {
+	if slices.Contains(held, need) { // mostly, and quickly
 		return true
 	}
 	category := need.Category()
@@ -218,20 +218,9 @@ func (n Need) validate(c Catalog) error {
 	return fmt.Errorf("unknown permission %q; the catalog has: %s", c.unknown(n.perms), c.list())
 }
 
-// named reports whether held meets the need by the very permissions that it names.
-func (n *Need) named(held []Permission) bool {
-	found := 0
-	for i := range n.perms {
-		if slices.Contains(held, n.perms[i]) {
-			found++
-		}
-	}
-	return n.kind == needKey || found > 0 && (found == len(n.perms) || n.kind == needAny)
-}
-
 // unmet returns the permissions for want of which held does not meet the need.
 // It allocates only where there are some.
-func (n Need) unmet(c Catalog, held []Permission) []Permission {
+func (n *Need) unmet(c Catalog, held []Permission) []Permission {
 	switch n.kind {
 	case needKey:
 		return nil

@@ -28,8 +28,11 @@ func (a *Authority) scrub(ctx context.Context, r *http.Request, found *presented
 
 func (a *Authority) scrubHeader(next *http.Request) {
 	cloned := false
-	for _, s := range a.headers {
+	for _, s := range a.sources {
 		name := s.headerName()
+		if name == "" {
+			continue
+		}
 		lines, ok := next.Header[name]
 		if !ok {
 			continue
