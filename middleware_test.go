@@ -353,3 +353,13 @@ func TestNoMixUp(t *testing.T) {
 	}
 	group.Wait()
 }
+
+// What is remembered of a need is that it was found declared, never that it was asked for.
+func TestANeedThatNobodyDeclaredIsRefusedEachTime(t *testing.T) {
+	auth := newAuthority(t, nil)
+	need := apikey.AllOf("no:such")
+	for range 2 {
+		_, err := auth.Check(nil, httptest.NewRequest("GET", "/", http.NoBody), need)
+		require.ErrorIs(t, err, apikey.ErrUndeclared)
+	}
+}
