@@ -13,6 +13,7 @@ const (
 )
 
 var (
+	Checksum     = checksum
 	IsKeyText    = isKeyText
 	IsMistyped   = isMistyped
 	IsWeak       = isWeak

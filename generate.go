@@ -5,7 +5,6 @@ import (
 	"encoding/base32"
 	"encoding/binary"
 	"fmt"
-	"hash/crc32"
 	"math/big"
 	"sync/atomic"
 	"time"
@@ -65,59 +64,6 @@ func digits62(n *big.Int, width int) string {
 	}
 	return string(out)
 }
-
-// checksum is the CRC-32 (IEEE 802.3) of text.
-func checksum(text string) uint32 {
-	return crc32.ChecksumIEEE(asBytes(text))
-}
-
-// isMistyped reports whether text has exactly the shape of a generated key, of
-// whatever prefix, and a wrong checksum. Such a text was never issued.
-func isMistyped(text string) bool {
-	prefix := len(text) - randomDigits - sumDigits - 1
-	if prefix < 1 || text[prefix] != '_' || !isPrefix(text[:prefix]) {
-		return false
-	}
-	sum := uint64(0)
-	for _, c := range []byte(text[len(text)-sumDigits:]) {
-		sum = sum*uint64(len(base62)) + uint64(digits62of[c])
-	}
-	return sum != uint64(checksum(text[:len(text)-sumDigits])) && areDigits62(text[prefix+1:])
-}
-
-func areDigits62(text string) bool {
-	b, other := asBytes(text), uint64(0)
-	for ; len(b) >= 8; b = b[8:] {
-		other |= unlikeDigits62(binary.LittleEndian.Uint64(b))
-	}
-	for _, c := range b {
-		other |= uint64(digits62of[c] & noDigit)
-	}
-	return other == 0
-}
-
-// unlikeDigits62 returns bits where one of eight bytes is no digit of base62. With its
-// high bit set, a byte less another keeps it if it is at least as large.
-func unlikeDigits62(bytes uint64) uint64 {
-	digits, letters := bytes|eachHighBit, bytes|eachHighBit|eachByte*('a'-'A')
-	isDigit := (digits - eachByte*'0') &^ (digits - eachByte*('9'+1))
-	isLetter := (letters - eachByte*'a') &^ (letters - eachByte*('z'+1))
-	return (bytes | ^(isDigit | isLetter)) & eachHighBit
-}
-
-// noDigit has a bit that no digit of base62 has.
-const noDigit = 64
-
-// digits62of holds the value of each digit of base62, and noDigit for other bytes.
-var digits62of = func() (values [256]byte) {
-	for i := range values {
-		values[i] = noDigit
-	}
-	for value := range len(base62) {
-		values[base62[value]] = byte(value)
-	}
-	return values
-}()
 
 // idEncoding keeps the order of the bytes it encodes.
 var idEncoding = base32.NewEncoding("0123456789abcdefghijklmnopqrstuv").WithPadding(base32.NoPadding)
