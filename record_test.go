@@ -61,6 +61,32 @@ func TestEveryRequestHasAnEntryOfItsOwn(t *testing.T) {
 	}
 }
 
+// What requests leave is written down in memory that is used again.
+func TestAnEntryHoldsNothingOfEarlierRequests(t *testing.T) {
+	log := newLogged(t, apikey.Options{})
+	log.withLevel(t, apikey.LogBoth, "a key that logs both")
+	full := log.Require(apikey.JobsView)(says("answered"))
+	refused := log.Require(apikey.Native)(says("never"))
+	empty := log.Record()(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	for range 50 { // a pool may give out something else now and then
+		r := httptest.NewRequest("PUT", "/a/path?and=query", strings.NewReader("asked"))
+		r.Header.Set("X-ApiKey", "a key that logs both")
+		ask(full, r)
+		ask(refused, withKey("PUT", "/a/path?and=query", "a key that logs both"))
+		ask(refused, withKey("PUT", "/another/path?key=one+text", "and another text"))
+		ask(empty, httptest.NewRequest("GET", "/", http.NoBody))
+	}
+	for i, e := range log.requests(t, 200) {
+		if i%4 != 3 {
+			continue
+		}
+		require.Equal(t, apikey.LogEntry{
+			ID: e.ID, Time: e.Time, RequestID: e.ID, Duration: e.Duration, Client: e.Client,
+			Outcome: apikey.OutcomeAllowed, Method: "GET", Path: "/", Status: 200,
+		}, e)
+	}
+}
+
 func TestTheDurationIsTheHandlers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := newLogged(t, apikey.Options{})
