@@ -59,10 +59,22 @@ bench-e2e: ## measure whole servers with wrk, in COUNT (10) rounds
 	bin/e2e -rounds $(COUNT) | tee bin/e2e.txt
 	cd benchmarks && GOWORK=off go run ./cmd/report ../bin/e2e.txt
 
+PROFILED = kept:Header$$/keys=1000$$/mode=serial/impl=kept$$ shipped:Header$$/keys=1000$$/mode=serial/impl=shipped$$ \
+	checksum:Check$$/impl=checksum$$ bodies:Bodies$$/size=4kB/mode=serial/impl=bodies$$
+
+.PHONY: bench-profile
+bench-profile: ## profile what misses its goals, and say what the time goes into
+	@mkdir -p bin
+	cd benchmarks && GOWORK=off go test -c -o ../bin/benchmarks.test .
+	for one in $(foreach p,$(PROFILED),'$(p)'); do bin/benchmarks.test -test.run '^$$' -test.bench "$${one#*:}" \
+		-test.benchtime 3s -test.cpuprofile "bin/$${one%%:*}.prof"; done
+	cd benchmarks && GOWORK=off go run ./cmd/profile $(foreach p,kept shipped checksum bodies,$(p)=../bin/$(p).prof) \
+		| tee ../bin/profile.txt
+
 .PHONY: bench-docs
-bench-docs: ## put what the last bench and bench-e2e have found into docs/performance.md
+bench-docs: ## put what the last bench, bench-e2e and bench-profile have found into docs/performance.md
 	cd benchmarks && GOWORK=off go run ./cmd/report -update ../docs/performance.md \
-		-svg ../docs/images/performance.svg ../bin/bench.txt ../bin/e2e.txt
+		-svg ../docs/images/performance.svg ../bin/bench.txt ../bin/e2e.txt ../bin/profile.txt
 
 .PHONY: scale-docs
 scale-docs: ## work out the tables of docs/scale.md anew

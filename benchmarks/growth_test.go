@@ -64,7 +64,7 @@ func BenchmarkConcurrent(b *testing.B) {
 		b.Run(fmt.Sprint("requests=", n), func(b *testing.B) {
 			call := func(h http.Handler) caller { return byHeader(h, "X-ApiKey", set.probes, false) }
 			inOrder(b, n, append(guarded(b, set.store, call),
-				subject{impl: "floor", call: call(floor(set.keys, peers.Need, silent))})...)
+				subject{impl: "floor", call: call(peers.Floor(set.keys, peers.Need, silent))})...)
 		})
 	}
 }
@@ -78,7 +78,7 @@ func BenchmarkRequestMemory(b *testing.B) {
 	auth := newAuthority(b, set.store, shipped())
 	held.measure(set.probes, silentUntil(held)) // so that there are enough goroutines to use again
 	for impl, handler := range map[string]http.Handler{
-		"floor":   floor(set.keys, peers.Need, silentUntil(held)),
+		"floor":   peers.Floor(set.keys, peers.Need, silentUntil(held)),
 		"kept":    newAuthority(b, set.store, kept()).Require(peers.Need)(silentUntil(held)),
 		"shipped": auth.Require(peers.Need)(silentUntil(held)),
 	} {

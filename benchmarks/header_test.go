@@ -28,8 +28,11 @@ func BenchmarkHeader(b *testing.B) {
 		b.Run(fmt.Sprint("keys=", n), func(b *testing.B) {
 			set := keysOf(b, n)
 			call := func(h http.Handler) caller { return byHeader(h, "X-ApiKey", set.probes, false) }
+			log := peers.NewFloorLog()
+			b.Cleanup(log.Close)
 			all := append(guarded(b, set.store, call),
-				subject{impl: "floor", call: call(floor(set.keys, peers.Need, silent))},
+				recorded("floor-shipped", log, call(log.Floor(set.keys, peers.Need, silent))),
+				subject{impl: "floor", call: call(peers.Floor(set.keys, peers.Need, silent))},
 				subject{impl: "handler", call: call(silent)})
 			all = append(all, peerSubjects(set.keys, peers.Header, set.probes, false, true)...)
 			inModes(b, all...)
@@ -61,7 +64,7 @@ func BenchmarkRefusal(b *testing.B) {
 		b.Run("key="+row.name, func(b *testing.B) {
 			call := func(h http.Handler) caller { return byHeader(h, "X-ApiKey", row.probes, row.refused) }
 			all := append(guarded(b, set.store, call), peerSubjects(set.keys, peers.Header, row.probes, row.refused, false)...)
-			inOrder(b, 1, append(all, subject{impl: "floor", call: call(floor(set.keys, peers.Need, silent))})...)
+			inOrder(b, 1, append(all, subject{impl: "floor", call: call(peers.Floor(set.keys, peers.Need, silent))})...)
 		})
 	}
 }
@@ -82,6 +85,6 @@ func BenchmarkCheck(b *testing.B) {
 		subject{impl: "hit", call: check(set.probes, true)},
 		subject{impl: "unknown", call: check(unknown(1_000), false)},
 		subject{impl: "checksum", call: check(mistyped(1_000), false)},
-		subject{impl: "floor", call: byHeader(floor(set.keys, peers.Need, silent), "X-ApiKey", set.probes, false)},
+		subject{impl: "floor", call: byHeader(peers.Floor(set.keys, peers.Need, silent), "X-ApiKey", set.probes, false)},
 	)
 }

@@ -24,11 +24,14 @@ type caller func(n int) func()
 type subject struct {
 	impl string
 	call caller
-	// auth is set where requests are recorded, and round then is how many may come
+	// log is set where requests are recorded, and round then is how many may come
 	// before the recorder is given time to catch up.
-	auth  *apikey.Authority
+	log   recording
 	round int
 }
+
+// A recording is an Authority or a peers.FloorLog.
+type recording interface{ LogStats() apikey.LogStats }
 
 // inOrder runs the subjects in another order each time, so that what one leaves
 // behind (garbage, a warm or throttled processor) is not always the same one's.
@@ -59,18 +62,18 @@ func (s *subject) run(b *testing.B, workers int) {
 		calls[i] = s.call(i * 7919)
 	}
 	round := b.N
-	if s.auth != nil {
+	if s.log != nil {
 		round = s.round
-		dropped := s.auth.LogStats().Dropped
-		defer func() { b.ReportMetric(float64(s.auth.LogStats().Dropped-dropped), "drops") }()
+		dropped := s.log.LogStats().Dropped
+		defer func() { b.ReportMetric(float64(s.log.LogStats().Dropped-dropped), "drops") }()
 	}
 	cpu := cpuTime()
 	b.ResetTimer()
 	for left := b.N; left > 0; left -= round {
 		share(min(left, round), calls)
-		if s.auth != nil {
+		if s.log != nil {
 			b.StopTimer()
-			settle(s.auth)
+			settle(s.log)
 			b.StartTimer()
 		}
 	}
@@ -107,15 +110,15 @@ func share(n int, calls []func()) {
 
 // settle waits until the recorder has little left to write. It writes at once
 // where 500 entries wait, so that waiting for the rest would take longer.
-func settle(auth *apikey.Authority) {
-	for auth.LogStats().Waiting >= 500 {
+func settle(log recording) {
+	for log.LogStats().Waiting >= 500 {
 		time.Sleep(20 * time.Microsecond)
 	}
 }
 
 // recorded returns a subject that records, whose requests hold no bodies.
-func recorded(impl string, auth *apikey.Authority, call caller) subject {
-	return subject{impl, call, auth, 4096}
+func recorded(impl string, log recording, call caller) subject {
+	return subject{impl, call, log, 4096}
 }
 
 // discard is a ResponseWriter whose cost is that of its header map.

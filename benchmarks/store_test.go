@@ -133,7 +133,7 @@ func BenchmarkCached(b *testing.B) {
 		add(impl, store, long)
 		add(impl+"-uncached", store, apikey.CacheOptions{Off: true})
 	}
-	all = append(all, subject{impl: "floor", call: byHeader(floor(set.keys, peers.Need, silent), "X-ApiKey", set.probes, false)})
+	all = append(all, subject{impl: "floor", call: byHeader(peers.Floor(set.keys, peers.Need, silent), "X-ApiKey", set.probes, false)})
 	inModes(b, all...)
 }
 

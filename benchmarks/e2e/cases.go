@@ -20,6 +20,8 @@ func cases() []testCase {
 	good := peers.Text(1)
 	all := []testCase{
 		{name: "get/bare", server: "bare", key: good},
+		{name: "get/floor", server: "floor", key: good},
+		{name: "get/floor-shipped", server: "floor-shipped", key: good},
 		{name: "get/authenticated", server: "authenticated", key: good},
 		{name: "get/log-null", server: "log-null", key: good},
 		{name: "get/log-sqlite", server: "log-sqlite", key: good},

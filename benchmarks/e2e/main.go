@@ -2,7 +2,7 @@
 // round runs all cases in another order; what it prints is read by benchstat and by
 // ../cmd/report.
 //
-//	go run ./e2e [-rounds 10] [-duration 2s] [-connections 16] [-case REGEXP]
+//	go run ./e2e [-rounds 10] [-duration 2s] [-connections 16] [-heap 64] [-case REGEXP]
 //
 // Servers run in processes of their own: this program started again with -serve.
 package main
@@ -22,9 +22,9 @@ import (
 )
 
 type options struct {
-	rounds, connections int
-	duration            time.Duration
-	cases               *regexp.Regexp
+	rounds, connections, heap int
+	duration                  time.Duration
+	cases                     *regexp.Regexp
 }
 
 func main() {
@@ -33,6 +33,7 @@ func main() {
 	pattern := flag.String("case", ".", "the cases to run")
 	flag.IntVar(&o.rounds, "rounds", 10, "how often each case is run")
 	flag.IntVar(&o.connections, "connections", 16, "how many connections wrk keeps")
+	flag.IntVar(&o.heap, "heap", 64, "how many megabytes each server holds in memory, besides its keys")
 	flag.DurationVar(&o.duration, "duration", 2*time.Second, "how long each run is")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -40,7 +41,7 @@ func main() {
 	o.cases = regexp.MustCompile(*pattern)
 	do := o.run
 	if *serveName != "" {
-		do = func(ctx context.Context) error { return serve(ctx, *serveName, flag.Arg(0)) }
+		do = func(ctx context.Context) error { return serve(ctx, *serveName, flag.Arg(0), o.heap) }
 	}
 	if err := do(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "e2e:", err)
@@ -64,7 +65,7 @@ func (o *options) run(ctx context.Context) (err error) {
 			chosen = append(chosen, c)
 		}
 	}
-	fleet := fleet{dir: dir, servers: map[string]*process{}}
+	fleet := fleet{dir: dir, heap: o.heap, servers: map[string]*process{}}
 	defer func() { err = errors.Join(err, fleet.stop()) }()
 	for range o.rounds {
 		//nolint:gosec // an order, not a secret

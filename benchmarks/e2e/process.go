@@ -10,12 +10,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"syscall"
 )
 
 // A fleet is the servers that were needed so far.
 type fleet struct {
 	dir     string
+	heap    int
 	servers map[string]*process
 }
 
@@ -39,7 +41,7 @@ func (f *fleet) server(ctx context.Context, name string) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &process{cmd: exec.CommandContext(ctx, self, "-serve", name, dir)} //nolint:gosec // this program itself
+	p := &process{cmd: exec.CommandContext(ctx, self, "-serve", name, "-heap", strconv.Itoa(f.heap), dir)} //nolint:gosec // this program itself
 	p.cmd.Stderr = os.Stderr
 	out, err := p.cmd.StdoutPipe()
 	if err != nil {

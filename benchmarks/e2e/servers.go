@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"time"
 
@@ -34,8 +35,11 @@ const keyCount = 1000
 
 var loggedKey = peers.Text(keyCount)
 
-// serve is the server of that name until ctx is done.
-func serve(ctx context.Context, name, dir string) error {
+// serve is the server of that name until ctx is done. It holds so many megabytes in
+// memory, besides what it works with.
+func serve(ctx context.Context, name, dir string, megabytes int) error {
+	things := hold(megabytes)
+	defer runtime.KeepAlive(things)
 	s := server{dir: dir}
 	handler, err := s.handler(ctx, name)
 	if err != nil {
@@ -102,8 +106,16 @@ func (s *server) handler(ctx context.Context, name string) (peers.Handler, error
 	if peer, shape, _ := strings.Cut(name, "-"); peer == "echo4" || peer == "echo5" || peer == "fiber3" {
 		return peerHandler(peer, shape), nil
 	}
-	if name == "bare" {
+	switch name {
+	case "bare":
 		return peers.Handler{HTTP: router()}, nil
+	case "floor":
+		keys := peerKeys()
+		return peers.Handler{HTTP: router(func(next http.Handler) http.Handler { return peers.Floor(keys, peers.Need, next) })}, nil
+	case "floor-shipped":
+		keys, log := peerKeys(), peers.NewFloorLog()
+		s.closes = append(s.closes, func() error { log.Close(); return nil })
+		return peers.Handler{HTTP: router(func(next http.Handler) http.Handler { return log.Floor(keys, peers.Need, next) })}, nil
 	}
 	store, opts, err := s.parts(ctx, name)
 	if err != nil {
@@ -185,10 +197,7 @@ func router(inner ...func(http.Handler) http.Handler) http.Handler {
 func peerHandler(peer, shape string) peers.Handler {
 	var keys peers.Keys
 	if shape != "bare" {
-		keys = peers.Keys{}
-		for i := range keyCount {
-			keys[apikey.DigestOf(peers.Text(i))] = &peers.Key{Permissions: []apikey.Permission{peers.Need}}
-		}
+		keys = peerKeys()
 	}
 	logged := shape == "log-null"
 	switch peer {
@@ -212,6 +221,14 @@ func peerHandler(peer, shape string) peers.Handler {
 		}
 		return peers.Fiber(keys, peers.Header, answer, outer...)
 	}
+}
+
+func peerKeys() peers.Keys {
+	keys := peers.Keys{}
+	for i := range keyCount {
+		keys[apikey.DigestOf(peers.Text(i))] = &peers.Key{Permissions: []apikey.Permission{peers.Need}}
+	}
+	return keys
 }
 
 // echo5Log is echo's request logger with the logger that it would use by default,

@@ -60,7 +60,7 @@ func sections() []section {
 	for _, t := range tables {
 		all = append(all, section{t.marker, t.title, t.render})
 	}
-	return all
+	return append(all, section{"profile", "What the processor time goes into", profileTable})
 }
 
 var marked = regexp.MustCompile(`(?s)(<!-- report (\S+) -->\n).*?(<!-- end -->)`)

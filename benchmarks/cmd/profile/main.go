@@ -1,0 +1,54 @@
+// Command profile says what processor time went into, as `go test -cpuprofile` has
+// recorded it, a line for each kind of work:
+//
+//	go run ./cmd/profile NAME=FILE...
+//
+// Its lines are in the format of benchmarks, so that ../report makes tables of them.
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/google/pprof/profile"
+)
+
+func main() {
+	for _, arg := range os.Args[1:] {
+		name, file, ok := strings.Cut(arg, "=")
+		if !ok {
+			fmt.Fprintf(os.Stderr, "profile: %q is not NAME=FILE\n", arg)
+			os.Exit(2)
+		}
+		if err := report(os.Stdout, name, file); err != nil {
+			fmt.Fprintf(os.Stderr, "profile: %s: %v\n", file, err)
+			os.Exit(1)
+		}
+	}
+}
+
+func report(w io.Writer, name, file string) error {
+	f, err := os.Open(file) //nolint:gosec // whoever starts the program names it
+	if err != nil {
+		return err
+	}
+	defer func() { _ = f.Close() }() // it was only read
+	p, err := profile.Parse(f)
+	if err != nil {
+		return err
+	}
+	shares, total := map[string]int64{}, int64(0)
+	for _, s := range p.Sample {
+		value := s.Value[len(s.Value)-1] // nanoseconds
+		shares[kindOf(s)] += value
+		total += value
+	}
+	for _, kind := range kinds {
+		if share := 100 * float64(shares[kind.name]) / float64(total); share >= 0.5 {
+			fmt.Fprintf(w, "BenchmarkProfile/of=%s/%s\t1\t%.1f %%\n", name, strings.ReplaceAll(kind.name, " ", "_"), share)
+		}
+	}
+	return nil
+}
