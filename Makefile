@@ -52,6 +52,15 @@ bench: ## run the benchmarks in COUNT (10) passes, each in another order, and su
 bench-quick: ## the same in about a minute: do they run, and what is far off
 	$(MAKE) bench COUNT=1 BENCHTIME=10ms
 
+.PHONY: bench-large
+bench-large: ## measure with 1M and 10M keys too, which takes 20 GB of memory and half an hour
+	@mkdir -p bin
+	cd benchmarks && GOWORK=off go test -c -o ../bin/benchmarks.test .
+	for part in Header Store Memory; do APIKEY_LARGE=1 bin/benchmarks.test -test.run '^$$' \
+		-test.bench "^Benchmark$$part"'$$/^keys=1000000' -test.benchmem -test.benchtime $(BENCHTIME) \
+		-test.shuffle on -test.timeout 2h; done | tee bin/large.txt
+	cd benchmarks && GOWORK=off go run ./cmd/report ../bin/large.txt
+
 .PHONY: bench-e2e
 bench-e2e: ## measure whole servers with wrk, in COUNT (10) rounds
 	@mkdir -p bin
@@ -72,9 +81,9 @@ bench-profile: ## profile what misses its goals, and say what the time goes into
 		| tee ../bin/profile.txt
 
 .PHONY: bench-docs
-bench-docs: ## put what the last bench, bench-e2e and bench-profile have found into docs/performance.md
-	cd benchmarks && GOWORK=off go run ./cmd/report -update ../docs/performance.md \
-		-svg ../docs/images/performance.svg ../bin/bench.txt ../bin/e2e.txt ../bin/profile.txt
+bench-docs: ## put what all of these have found into docs/performance.md
+	cd benchmarks && GOWORK=off go run ./cmd/report -update ../docs/performance.md -svg ../docs/images/performance.svg \
+		../bin/bench.txt ../bin/large.txt ../bin/e2e.txt ../bin/profile.txt
 
 .PHONY: scale-docs
 scale-docs: ## work out the tables of docs/scale.md anew

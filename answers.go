@@ -11,12 +11,14 @@ import (
 )
 
 // An ErrorHandler answers a refused request. It runs in place of the handler,
-// with the request as it came: unscrubbed, its body not yet read. It should call
+// with the request as it came: unscrubbed, its body not yet read. (Only with
+// [ErrLogFull] a body that was searched for a key is gone.) It should call
 // [Error.SetHeaders] and repeat nothing that the client sent.
 type ErrorHandler func(w http.ResponseWriter, r *http.Request, err *Error)
 
 // SetHeaders sets the headers that go with a refusal in whatever style:
-// Cache-Control, and where they apply Retry-After and WWW-Authenticate.
+// Cache-Control and X-Content-Type-Options, and where they apply Retry-After and
+// WWW-Authenticate.
 func (e *Error) SetHeaders(h http.Header) {
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")

@@ -58,8 +58,8 @@ type Key struct {
 	Disabled  bool      `json:"disabled"`
 	CreatedAt time.Time `json:"createdAt,omitzero"`
 	UpdatedAt time.Time `json:"updatedAt,omitzero"`
-	// ExpiresAt is the first moment at which the key is refused, by the wall clock: that
-	// it was set is noticed within 10 milliseconds.
+	// ExpiresAt is the first moment at which the key is refused, by the wall clock, a
+	// change of which is noticed within 10 milliseconds.
 	ExpiresAt time.Time `json:"expiresAt,omitzero"`
 	// RevokedAt is when the key was refused for good.
 	RevokedAt time.Time `json:"revokedAt,omitzero"`

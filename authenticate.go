@@ -10,7 +10,8 @@ import (
 
 // Authenticate returns the key that text opens now. It is for credentials that
 // come by other ways than an HTTP request; for those there is [Authority.Check].
-// The error is an [*Error].
+// It counts as a use of the key, and makes no entry in the access log. The error is an
+// [*Error].
 func (a *Authority) Authenticate(ctx context.Context, text string) (*Key, error) {
 	if a.closed.Load() {
 		return nil, a.refuse(failShutdown)

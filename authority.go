@@ -15,7 +15,11 @@ import (
 //
 // It also manages the keys of a [ManagedStore]: the methods that do return an
 // error that wraps [errors.ErrUnsupported] where the store is none, and those that
-// change something judge the [Actor] in their context.
+// change something judge the [Actor] in their context. These return errors that wrap
+// [ErrNotFound], [ErrNotDelegated], [ErrConflict], [ErrInUse], [ErrLogFull] or
+// [FieldError]. After any other, such as a time-out of the store, the change may have
+// been made all the same: Issue may leave a key whose text nobody has, and Rotate one
+// whose text nobody knows. Read the key again.
 //
 // It is safe for concurrent use. Several may share a process, and several
 // processes a store.
@@ -155,8 +159,9 @@ type Overrides struct {
 	// expired, has another text or lacks what Require asks for now, or because the
 	// store has failed for so long. [context.Cause] is the [*Error]. It happens
 	// within the bounds that [CacheOptions] states, with the store out of reach a
-	// quarter of TTL later, and where the store has no feed, within TTL. Until then
-	// the key counts as used. False: as before.
+	// quarter of TTL later, and where the store has no feed, within TTL. While the
+	// request lasts its key counts as used. Require and its like do this, and Check
+	// does not. False: as before.
 	//
 	// It costs a goroutine for each such request. The handler still has to heed its
 	// context; what it has taken over by [http.Hijacker] nobody closes for it.
@@ -198,8 +203,10 @@ func (a *Authority) Managed() error {
 }
 
 // Shutdown writes what is still in memory, within ctx, and makes [Authority.Check]
-// answer 503 from then on. It does not close the store. The error says what
-// could not be written; calling it again tries again.
+// and all that requires a key answer 503 from then on: call it after
+// [http.Server.Shutdown]. Keys can still be changed, but nothing is added to the access
+// log any more. It does not close the store. The error says what could not be written;
+// calling it again tries again.
 func (a *Authority) Shutdown(ctx context.Context) error {
 	a.closed.Store(true)
 	a.followers.tell("")

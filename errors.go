@@ -14,7 +14,7 @@ type Reason string
 const (
 	// 401: no valid credential.
 	ErrNoKey         Reason = "no_key"         // the request carries no key
-	ErrMalformedKey  Reason = "malformed_key"  // no store could hold this text
+	ErrMalformedKey  Reason = "malformed_key"  // no store could hold this text, or its checksum is wrong
 	ErrUnknownKey    Reason = "unknown_key"    // the store does not hold this text
 	ErrKeyDisabled   Reason = "key_disabled"   // the key is disabled
 	ErrKeyExpired    Reason = "key_expired"    // the key, or the text it had before a rotation, has expired
@@ -26,7 +26,7 @@ const (
 
 	// 400: a request that cannot be judged.
 	ErrConflictingKeys  Reason = "conflicting_keys"  // two different keys
-	ErrMalformedRequest Reason = "malformed_request" // a credential, or the body it was searched in, is not well-formed
+	ErrMalformedRequest Reason = "malformed_request" // what was searched for a key is not well-formed, or ended early
 
 	// Bodies that are not searched for a key.
 	ErrBodyTimeout Reason = "body_timeout"   // 408: it arrives too slowly

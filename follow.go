@@ -2,10 +2,14 @@ package apikey
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"sync"
 	"time"
 )
+
+// errServed is why the context of a request that was followed ends when it is served.
+var errServed = errors.New("apikey: the request was served")
 
 // presentedKey asks a context for the text that its request was let through by, as a
 // Secret. It is there only where a view of the Authority has EndWithKey.
@@ -16,7 +20,7 @@ type presentedKey struct{ core *core }
 // tells of it, and else when the cache learns of it. stop ends the following.
 func (a *Authority) follow(r *http.Request, need *Need) (followed *http.Request, stop func()) {
 	ctx, cancel := context.WithCancelCause(r.Context())
-	stop = func() { cancel(context.Canceled) }
+	stop = func() { cancel(errServed) }
 	secret, ok := ctx.Value(presentedKey{a.core}).(Secret)
 	if !ok {
 		return r, stop // an inner guard of a request from before EndWithKey was asked for
@@ -43,6 +47,21 @@ func (a *Authority) follow(r *http.Request, need *Need) (followed *http.Request,
 		}
 	}()
 	return r.WithContext(ctx), stop
+}
+
+// clientGone reports whether the context of a request has ended because its client
+// went away, and not because it was served or its key was not to be let through any
+// more.
+func clientGone(ctx context.Context) bool {
+	if ctx.Err() != context.Canceled { //nolint:errorlint // as net/http makes it
+		return false
+	}
+	switch context.Cause(ctx).(type) {
+	case *Error:
+		return false
+	default:
+		return context.Cause(ctx) != errServed
+	}
 }
 
 // again decides on a request with the same text.

@@ -29,8 +29,8 @@ func (a *Authority) Issue(ctx context.Context, spec KeySpec) (*Key, Secret, erro
 
 // IssueCustom makes a key with a text of the caller's choice: 1 to 256 bytes of
 // UTF-8 without control characters or white space at either end, not in use by
-// another key, even a revoked one ([ErrInUse]). Nothing in it is trimmed, folded
-// or normalised. Further errors are those of [Authority.Issue]; one about text
+// another key, even a revoked one ([ErrInUse]), and of the form of a generated key only
+// with the checksum that belongs to it. Nothing in it is trimmed, folded or normalised. Further errors are those of [Authority.Issue]; one about text
 // names the field key.
 func (a *Authority) IssueCustom(ctx context.Context, spec KeySpec, text string) (*Key, error) {
 	key, _, err := a.create(ctx, newID(time.Now()), spec, newText{text: text})
@@ -263,8 +263,8 @@ func (a *Authority) Revoke(ctx context.Context, id string) (*Key, error) {
 	})
 }
 
-// Delete removes the key and all trace of it. Deleting a key that is not there
-// is no error.
+// Delete removes the key from the store, and frees its text. The access log keeps its
+// entries, and gets one more. Deleting a key that is not there is no error.
 func (a *Authority) Delete(ctx context.Context, id string) error {
 	key, err := a.stored(ctx, id)
 	if errors.Is(err, ErrNotFound) {

@@ -60,9 +60,12 @@ type LogOptions struct {
 	Off bool
 	// Sink keeps the log. Default: the store, if it can.
 	Sink LogSink
-	// Required answers 503 where a request could not be recorded, before its
-	// handler runs. Default: requests go on, and a gap in the log says how many
-	// entries it lacks.
+	// Required makes Require, RequireAny and RequireKey answer 503 where a request
+	// could not be recorded, before its handler runs: there is no room, the last
+	// write failed, or one has taken over a second. Changes to keys are not made
+	// then, with an error that wraps [ErrLogFull]. What asks for its key by
+	// [Authority.Check], as package admin does for reading, is served all the same.
+	// Default: requests go on, and a gap in the log says how many entries it lacks.
 	Required bool
 	// MaxBody is how many bytes are kept of each body that a key's [Logging] asks
 	// for. Default: 16 KiB.
@@ -73,7 +76,7 @@ type LogOptions struct {
 	Secrets []string
 	// Redact has the last word on each entry, in the recorder's goroutine: it may
 	// change any text. Where it returns an error or panics, the entry loses its
-	// bodies, its query and its detail.
+	// bodies and all else that came from the client, and its Detail says so.
 	Redact func(entry *LogEntry) error
 	// Client returns the address of a request's client. Default: the host in
 	// RemoteAddr. Behind a proxy that you trust, and only there, take it from the

@@ -9,11 +9,12 @@ import (
 // A LogSink keeps the access log. An [Authority] calls it from one goroutine,
 // with what was recorded since the call before.
 //
-// WriteLog keeps all of entries or, where it returns an error, as good as none:
-// it is then called again with the same ones, and keeps each ID once. It neither
-// changes entries nor uses them after it has returned. It may take its time: what
-// it holds up is memory, see [LogOptions], and never a request. A panic is an
-// error.
+// WriteLog keeps all of entries, of which there are up to 500, in no order. Where it
+// returns an error, some may be missing: it is called again with the same ones, and
+// keeps each ID once. It neither changes entries nor uses the slice after it has
+// returned. Its ctx ends after 4 seconds. It holds up memory, see [LogOptions], and
+// no request, but that a log which is required refuses requests while a write takes
+// over a second. A panic is an error.
 type LogSink interface {
 	WriteLog(ctx context.Context, entries []LogEntry) error
 }

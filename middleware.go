@@ -146,8 +146,8 @@ func (a *Authority) forbidCaching(h http.Header, v *visit) {
 // nil: that answers to authenticated requests are not to be cached, which Require
 // sees to, is left to the caller.
 //
-// After [ErrBodyTimeout] and [ErrBodyTooLong] the read deadline stays, since the
-// server has to get rid of what the client goes on sending.
+// Where the body could not be read to its end the read deadline stays, since the server
+// has to get rid of what the client goes on sending.
 //
 // The error is always an [*Error], which errors.AsType[*Error] reaches and whose
 // Reason errors.Is tells apart.

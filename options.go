@@ -25,15 +25,15 @@ type Options struct {
 	Realm string
 
 	// Prefix begins generated keys, an underscore behind it: a lower-case letter
-	// and up to four more letters or digits. Keys of other prefixes stay valid.
+	// and up to four more lower-case letters or digits. Keys of other prefixes stay valid.
 	// Default: DefaultPrefix.
 	Prefix string
 	// CustomPolicy judges the texts that administrators choose as keys, after the
 	// rules that all keys obey. Default: all others are accepted, and weak ones
 	// flagged.
 	CustomPolicy CustomPolicy
-	// Peppers make digests, the first one all new ones. Keys from under the
-	// others still open, and move to the first as they are used. Several nodes
+	// Peppers are what digests are made under, new ones under the first. Keys from
+	// under the others still open, and move to the first as they are used. Several nodes
 	// change to a new pepper in two steps: first all of them accept it, {old, new},
 	// then all of them prefer it, {new, old}. Once the old one is left out, keys
 	// that were not used in between are unknown. Default: plain SHA-256, which is

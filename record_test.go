@@ -333,6 +333,38 @@ func TestAClientThatHasGoneIsSaidToHave(t *testing.T) {
 }
 
 // The same over a connection, which the client closes while the handler runs.
+// Under EndWithKey each request has a context that ends with it.
+func TestAClientHasNotGoneWhereARequestIsServedOrItsKeyEnds(t *testing.T) {
+	for name, row := range map[string]struct {
+		during func(log *logged, gone context.CancelFunc) // the request
+		reason string
+	}{
+		"served":          {func(*logged, context.CancelFunc) {}, ""},
+		"its key revoked": {func(log *logged, _ context.CancelFunc) { _, _ = log.Revoke(context.Background(), log.key.ID) }, ""},
+		"its client gone": {func(_ *logged, gone context.CancelFunc) { gone() }, "client_gone"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			log := newLogged(t, apikey.Options{})
+			ctx, gone := context.WithCancel(t.Context())
+			defer gone()
+			followed := log.With(apikey.Overrides{EndWithKey: true}).RequireKey()
+			ask(followed(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+				row.during(log, gone)
+				if name != "served" {
+					<-r.Context().Done()
+				}
+			})), withKey("GET", "/", goodKey).WithContext(ctx))
+			require.NoError(t, log.Shutdown(t.Context()))
+			for _, e := range log.sink.entries() {
+				if e.Action == "" {
+					assert.Equal(t, row.reason, e.Reason)
+					assert.Equal(t, apikey.OutcomeAllowed, e.Outcome)
+				}
+			}
+		})
+	}
+}
+
 func TestAClientThatHangsUpIsSaidToHaveGone(t *testing.T) {
 	log := newLogged(t, apikey.Options{})
 	running := make(chan struct{})

@@ -90,7 +90,7 @@ var (
 	ErrConflict = errors.New("apikey: the key has changed since it was read")
 )
 
-// A UseRecorder is a [ManagedStore] that can note when keys were last used. An
+// A UseRecorder is a [Store] that can note when keys were last used. An
 // [Authority] calls it once in 30 seconds at most, with all keys used since.
 // Without it LastUsedAt stays as it is, and credentials keep their pepper.
 //
@@ -122,8 +122,7 @@ type MarkerStore interface {
 	SwapMarker(ctx context.Context, old, next []byte) error
 }
 
-// A ChangeFeed is a [ManagedStore] that tells of changes as they are made, by
-// whatever node, so that an [Authority] may keep what it has looked up.
+// A ChangeFeed is a [Store] that tells of changes as they are made, by whatever node, so that an [Authority] may keep what it has looked up.
 type ChangeFeed interface {
 	// Watch calls changed with the ID of each key that was created, updated or
 	// deleted, within a second of the moment the change was acknowledged. It calls

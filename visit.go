@@ -206,7 +206,7 @@ func (v *visit) howEnded(rec *record) {
 	case !v.returned:
 		rec.outcome, rec.reason = OutcomeError, reasonPanic
 	case rec.reason != "":
-	case v.next.Context().Err() == context.Canceled:
+	case clientGone(v.next.Context()):
 		rec.reason = reasonClientGone
 	}
 	if rec.status == 0 && v.returned && v.observed {

@@ -10,8 +10,9 @@ import (
 	"github.com/seed-be062aaa/apikey"
 )
 
-// An Authorizer decides whether r may do what needs need, and returns who asks.
-// The request it returns, r where it is nil, is the one that is served.
+// An Authorizer decides whether who sent r holds the permission need, and returns who
+// that is. The request it returns, r where it is nil, is the one that is served. Several
+// requests may be decided on at once.
 //
 // An error that is or wraps an [*apikey.Error] is answered as that says, by the
 // API with application/problem+json and by the page in HTML; any other with 403,

@@ -2,7 +2,7 @@
 // round runs all cases in another order; what it prints is read by benchstat and by
 // ../cmd/report.
 //
-//	go run ./e2e [-rounds 10] [-duration 2s] [-connections 16] [-heap 64] [-case REGEXP]
+//	go run ./e2e [-rounds 10] [-duration 2s] [-connections 64] [-heap 64] [-case REGEXP]
 //
 // Servers run in processes of their own: this program started again with -serve.
 package main
@@ -32,7 +32,7 @@ func main() {
 	serveName := flag.String("serve", "", "be that server, with files in the directory given as argument")
 	pattern := flag.String("case", ".", "the cases to run")
 	flag.IntVar(&o.rounds, "rounds", 10, "how often each case is run")
-	flag.IntVar(&o.connections, "connections", 16, "how many connections wrk keeps")
+	flag.IntVar(&o.connections, "connections", 64, "how many connections wrk keeps")
 	flag.IntVar(&o.heap, "heap", 64, "how many megabytes each server holds in memory, besides its keys")
 	flag.DurationVar(&o.duration, "duration", 2*time.Second, "how long each run is")
 	flag.Parse()
