@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 )
 
@@ -39,6 +40,7 @@ type Authority struct {
 
 // core is what all views of one Authority share.
 type core struct {
+	self      func() *core // this one, for what a handler can print
 	opts      Options
 	store     Store
 	memory    *MemoryStore // store, if it is one: it answers at once and cannot fail
@@ -79,6 +81,7 @@ func New(ctx context.Context, store Store, opts *Options) (*Authority, error) {
 		store:   store,
 		lookups: make(chan struct{}, o.MaxLookups),
 	}
+	c.self = func() *core { return c }
 	c.budget.limit = o.BodyBudget
 	c.bodies = newBodyPool(o.MaxBody)
 	c.alarm.logger, c.alarm.kinds = o.Logger, map[string]alarmKind{}
@@ -96,6 +99,7 @@ func New(ctx context.Context, store Store, opts *Options) (*Authority, error) {
 		}
 	}
 	c.startCache()
+	c.uses.marks = c.memory != nil || c.cache != nil
 	c.recorder = newRecorder(o.Log, o.Sources, &c.alarm, c.digesters[0])
 	return c.view(o.Sources, o.Errors, o.Realm), nil
 }
@@ -210,5 +214,11 @@ func (a *Authority) Managed() error {
 func (a *Authority) Shutdown(ctx context.Context) error {
 	a.closed.Store(true)
 	a.followers.tell("")
-	return errors.Join(a.uses.close(ctx), a.recorder.close(ctx), a.unwatch(ctx))
+	var errs [3]error // at the same time: one that hangs must not take the others' time
+	var closing sync.WaitGroup
+	closing.Go(func() { errs[0] = a.uses.close(ctx) })
+	closing.Go(func() { errs[1] = a.recorder.close(ctx) })
+	closing.Go(func() { errs[2] = a.unwatch(ctx) })
+	closing.Wait()
+	return errors.Join(errs[:]...)
 }

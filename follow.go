@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -13,7 +14,7 @@ var errServed = errors.New("apikey: the request was served")
 
 // presentedKey asks a context for the text that its request was let through by, as a
 // Secret. It is there only where a view of the Authority has EndWithKey.
-type presentedKey struct{ core *core }
+type presentedKey struct{ of *atomic.Bool } // the follows of a core, and no more of it: see visit
 
 // follow returns r with a context that ends once a request with the same key would
 // be refused: at once where this Authority has changed the key or the store's feed
@@ -21,7 +22,7 @@ type presentedKey struct{ core *core }
 func (a *Authority) follow(r *http.Request, need *Need) (followed *http.Request, stop func()) {
 	ctx, cancel := context.WithCancelCause(r.Context())
 	stop = func() { cancel(errServed) }
-	secret, ok := ctx.Value(presentedKey{a.core}).(Secret)
+	secret, ok := ctx.Value(presentedKey{&a.follows}).(Secret)
 	if !ok {
 		return r, stop // an inner guard of a request from before EndWithKey was asked for
 	}
@@ -49,19 +50,15 @@ func (a *Authority) follow(r *http.Request, need *Need) (followed *http.Request,
 	return r.WithContext(ctx), stop
 }
 
-// clientGone reports whether the context of a request has ended because its client
-// went away, and not because it was served or its key was not to be let through any
-// more.
-func clientGone(ctx context.Context) bool {
-	if ctx.Err() != context.Canceled { //nolint:errorlint // as net/http makes it
+// endedOutside reports whether the context of a request has ended for another reason
+// than that it was followed, and was served or had its key ended.
+func endedOutside(ctx context.Context) bool {
+	if ctx.Err() == nil {
 		return false
 	}
-	switch context.Cause(ctx).(type) {
-	case *Error:
-		return false
-	default:
-		return context.Cause(ctx) != errServed
-	}
+	cause := context.Cause(ctx)
+	_, refused := cause.(*Error) //nolint:errorlint // follow's own
+	return !refused && cause != errServed
 }
 
 // again decides on a request with the same text.

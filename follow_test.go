@@ -138,7 +138,7 @@ func TestKeysAreFollowedOnlyWhereAskedFor(t *testing.T) {
 		r.Header.Set("X-ApiKey", "a key text")
 		next, err := auth.Check(nil, r, AnyKey())
 		require.NoError(t, err)
-		return next.Context().Value(presentedKey{auth.core})
+		return next.Context().Value(presentedKey{&auth.follows})
 	}
 	require.Nil(t, kept())
 	auth.With(Overrides{EndWithKey: true})

@@ -68,7 +68,7 @@ type LogOptions struct {
 	// Default: requests go on, and a gap in the log says how many entries it lacks.
 	Required bool
 	// MaxBody is how many bytes are kept of each body that a key's [Logging] asks
-	// for. Default: 16 KiB.
+	// for, up to 1 GiB. Default: 16 KiB.
 	MaxBody int
 	// Secrets are names, beside those that are secrets everywhere, whose values
 	// are masked in JSON, forms and queries. Letters match in either case, and
@@ -103,6 +103,8 @@ func (o *LogOptions) setDefaults(store Store) {
 	setDefault(&o.MaxBytes, 32<<20)
 }
 
+const maxLoggedBody = 1 << 30
+
 // validate reports every mistake.
 func (o *LogOptions) validate() error {
 	var errs []error
@@ -113,6 +115,9 @@ func (o *LogOptions) validate() error {
 		}
 	}
 	positive("MaxBody", int64(o.MaxBody))
+	if o.MaxBody > maxLoggedBody {
+		errs = append(errs, fmt.Errorf("apikey: Options.Log.MaxBody is %d; legal is up to %d", o.MaxBody, maxLoggedBody))
+	}
 	positive("MaxEntries", int64(o.MaxEntries))
 	positive("MaxBytes", o.MaxBytes)
 	for _, name := range o.Secrets {

@@ -87,7 +87,7 @@ func (a *Authority) Record() func(http.Handler) http.Handler {
 			v := newVisit(a.core, r)
 			defer v.end()
 			id := v.newIdentity()
-			*id = identity{Context: r.Context(), core: a.core, visit: v}
+			*id = identity{Context: r.Context(), core: a.self, visit: v}
 			v.next = r.WithContext(id)
 			next.ServeHTTP(v.wrap(w), v.next)
 			v.returned = true
@@ -201,6 +201,9 @@ func (a *Authority) check(
 	v.refused(refusal)
 	if !f.reason.ofOneKey() {
 		v.misplaced(r, a.sources)
+		if found.body != nil {
+			v.inDoubt()
+		}
 	}
 	return next, refusal
 }
@@ -233,10 +236,10 @@ func (a *Authority) judgeRequest(
 	}
 	outer := r.Context()
 	if a.follows.Load() {
-		outer = context.WithValue(outer, presentedKey{a.core}, NewSecret(found.text))
+		outer = context.WithValue(outer, presentedKey{&a.follows}, NewSecret(found.text))
 	}
 	ctx := v.newIdentity()
-	*ctx = identity{outer, a.core, found.held.key, found.via, v}
+	*ctx = identity{outer, a.self, found.held.key, found.via, v}
 	if a.opts.KeepCredential {
 		next := r.WithContext(ctx)
 		found.body.putBack(next)
@@ -287,10 +290,10 @@ func forbiddenDetail(need *Need, missing []Permission) string {
 // its own, and not a value in one, for that saves an allocation a request.
 type identity struct {
 	context.Context
-	core  *core
-	key   *Key      // perhaps the store's own: never changed, never handed out; nil: not known yet
-	via   *[]Source // the places of its text
-	visit *visit    // what the access log will say of the request; nil: nothing
+	core  func() *core // a pointer would lead to the texts in the recorder: see visit
+	key   *Key         // perhaps the store's own: never changed, never handed out; nil: not known yet
+	via   *[]Source    // the places of its text
+	visit *visit       // what the access log will say of the request; nil: nothing
 }
 
 // identityKey asks for the innermost identity; a *core asks for its own.
@@ -304,7 +307,7 @@ func (id *identity) Value(key any) any {
 			return id
 		}
 	case *core:
-		if key == id.core {
+		if id.core != nil && key == id.core() {
 			return id
 		}
 	case visitKey:

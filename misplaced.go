@@ -19,13 +19,27 @@ func (v *visit) misplaced(r *http.Request, sources []Source) {
 	if v == nil {
 		return
 	}
-	v.note(func(rec *record) {
-		rec.astray(authorizations(r.Header["Authorization"])...)
-		rec.astrayIn(r, sources)
-		if &sources[0] != &v.core.opts.Sources[0] {
-			rec.astrayIn(r, v.core.opts.Sources)
-		}
-	})
+	others := v.core().opts.Sources
+	for ; v != nil; v = v.outer { // whose entry has the same query, and knows less of it
+		v.note(func(rec *record) {
+			rec.astray(authorizations(r.Header["Authorization"])...)
+			rec.astrayIn(r, sources)
+			if &sources[0] != &others[0] {
+				rec.astrayIn(r, others)
+			}
+		})
+	}
+}
+
+// inDoubt keeps bodies out of the entries of outer Authorities, where this one has found
+// something in a body that may be keys, and cannot say which texts of it.
+func (v *visit) inDoubt() {
+	for v != nil && v.outer != nil {
+		v = v.outer
+		v.mu.Lock()
+		v.private = true
+		v.mu.Unlock()
+	}
 }
 
 // astrayIn notes what stands in those of the places that are outside the body.

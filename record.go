@@ -93,6 +93,20 @@ func (b *recordedBody) size() int64 {
 	return size
 }
 
+// maxNeeds is where what guards ask for is not noted any more.
+const maxNeeds = 1000
+
+// need notes what a guard asks for, once where it asks for the same again and again, as
+// handlers do that last.
+func (rec *record) need(text string) {
+	switch {
+	case rec.needs == "":
+		rec.needs = text
+	case rec.needs != text && !strings.HasSuffix(rec.needs, " + "+text) && len(rec.needs) < maxNeeds:
+		rec.needs += " + " + text
+	}
+}
+
 // refuse notes the reason for which the request was refused.
 func (rec *record) refuse(e *Error) {
 	rec.reason = string(e.Reason)

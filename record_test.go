@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -11,6 +12,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -456,6 +458,38 @@ func TestNestedAuthoritiesLeaveAnEntryEachOfOneRequest(t *testing.T) {
 	}
 }
 
+// What an inner Authority refuses is masked in the outer one's entry, whose key logs
+// bodies: only the inner one knows where it looks.
+func TestAnOuterEntryMasksWhatAnInnerAuthorityRefuses(t *testing.T) {
+	outer := newLogged(t, apikey.Options{Sources: []apikey.Source{apikey.FromHeader("X-Outer")}})
+	outer.withLevel(t, apikey.LogBoth, "a key that logs both")
+	inner := newLogged(t, apikey.Options{
+		Sources: []apikey.Source{apikey.FromQuery("k"), apikey.FromForm("k"), apikey.FromJSON("k")},
+	})
+	guarded := outer.RequireKey()(inner.RequireKey()(says("never")))
+	for name, r := range map[string]*http.Request{
+		"two in the query":                    httptest.NewRequest("GET", "/?k=first-secret&k=other-secret", http.NoBody),
+		"an escape in the query that is none": httptest.NewRequest("GET", "/?k=first-secret%zz", http.NoBody),
+		"two in a form":                       posting("application/x-www-form-urlencoded", "k=first-secret&k=other-secret"),
+		"two in JSON":                         posting(jsonT, `{"k":"first-secret","k":"other-secret"}`),
+		"JSON that is none":                   posting(jsonT, `{"k":"first-secret"`),
+	} {
+		t.Run(name, func(t *testing.T) {
+			r.Header.Set("X-Outer", "a key that logs both")
+			require.Equal(t, 400, ask(guarded, r).Code)
+			entries := outer.requests(t, 1)
+			outer.sink.forgetAll()
+			require.NotContains(t, fmt.Sprintf("%+v", entries), "secret")
+		})
+	}
+}
+
+func posting(contentType, body string) *http.Request {
+	r := httptest.NewRequest("POST", "/", strings.NewReader(body))
+	r.Header.Set("Content-Type", contentType)
+	return r
+}
+
 func TestRecordMakesAnEntryForHandlersThatCheckByThemselves(t *testing.T) {
 	log := newLogged(t, apikey.Options{})
 	log.withLevel(t, apikey.LogBoth, "a key that logs both")
@@ -490,6 +524,87 @@ func TestRecordMakesAnEntryForHandlersThatCheckByThemselves(t *testing.T) {
 			assert.Zero(t, e.Request, "bodies are kept of what a Require lets through")
 			assert.Zero(t, e.Response)
 		})
+	}
+}
+
+// A handler may ask long after its request came: what was true then does not count.
+func TestAKeyIsJudgedWhenTheHandlerAsks(t *testing.T) {
+	asking := func(log *logged, pause time.Duration) http.Handler {
+		return log.Record()(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			time.Sleep(pause)
+			checking(log.Authority, apikey.AnyKey()).ServeHTTP(w, r)
+		}))
+	}
+	t.Run("and its key has expired", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			log := newLogged(t, apikey.Options{})
+			spec := apikey.KeySpec{ExpiresAt: time.Now().Add(time.Minute)}
+			_, err := log.IssueCustom(t.Context(), spec, "a key of one minute")
+			require.NoError(t, err)
+			require.Equal(t, 200, ask(asking(log, time.Minute-time.Second), withKey("GET", "/", "a key of one minute")).Code)
+			require.Equal(t, 401, ask(asking(log, time.Minute), withKey("GET", "/", "a key of one minute")).Code)
+			require.Equal(t, 401, ask(log.Record()(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				time.Sleep(time.Minute)
+				log.RequireKey()(says("ok")).ServeHTTP(w, r)
+			})), withKey("GET", "/", "a key of one minute")).Code)
+		})
+	})
+	t.Run("and another node has revoked it", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			store := apikey.NewMemoryStore()
+			log := newLoggedOver(t, struct{ apikey.ManagedStore }{store}, apikey.Options{Cache: apikey.CacheOptions{On: true}})
+			key := issueCustom(t, log.Authority, "a key of both")
+			require.Equal(t, 200, ask(asking(log, 0), withKey("GET", "/", "a key of both")).Code)
+			elsewhere, err := apikey.New(t.Context(), store, nil)
+			require.NoError(t, err)
+			_, err = elsewhere.Revoke(t.Context(), key.ID)
+			require.NoError(t, err)
+			require.Equal(t, 401, ask(asking(log, 11*time.Second), withKey("GET", "/", "a key of both")).Code, "after TTL")
+		})
+	})
+}
+
+// A handler that asks the same again and again fills no entry with it.
+func TestAnEntrySaysOnceWhatIsNeededAgainAndAgain(t *testing.T) {
+	log := newLogged(t, apikey.Options{})
+	ask(log.Record()(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		for i := range 10_000 {
+			_, _ = log.Check(nil, r, apikey.AllOf(apikey.JobsView))
+			if i%100 == 0 {
+				_, _ = log.Check(nil, r, apikey.AnyKey())
+			}
+		}
+	})), withKey("GET", "/", goodKey))
+	needs := log.request(t).Permission
+	assert.True(t, strings.HasPrefix(needs, "jobs:view + any key + jobs:view + any key"), needs)
+	assert.Less(t, len(needs), 1100)
+}
+
+// Outside a time limit chi routes the next request with what this one was routed by.
+func TestARouteIsNotReadOnceItIsAnothers(t *testing.T) {
+	log := newLogged(t, apikey.Options{})
+	router := chi.NewRouter()
+	limited := func(next http.Handler) http.Handler { return http.TimeoutHandler(next, time.Millisecond, "late") }
+	slow := says("late")
+	router.With(limited, log.RequireKey()).Get("/slow/{id}", func(w http.ResponseWriter, r *http.Request) {
+		time.Sleep(2 * time.Millisecond)
+		slow.ServeHTTP(w, r)
+	})
+	router.With(log.RequireKey()).Get("/quick/{id}", says("ok").ServeHTTP)
+	var clients sync.WaitGroup
+	for range 8 {
+		clients.Go(func() {
+			for range 25 {
+				ask(router, withKey("GET", "/slow/1", goodKey))
+				ask(router, withKey("GET", "/quick/1", goodKey))
+			}
+		})
+	}
+	clients.Wait()
+	for _, e := range log.requests(t, 400) {
+		if e.Route != "" {
+			require.Equal(t, e.Path, strings.Replace(e.Route, "{id}", "1", 1))
+		}
 	}
 }
 

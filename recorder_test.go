@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
@@ -769,6 +770,27 @@ func TestWhatComesAfterShutdownIsCountedAsLost(t *testing.T) {
 	})
 }
 
+func TestShutdownWritesTheLogThoughTheStoreHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		until := make(chan struct{})
+		store := newRecordingStore()
+		store.failWith(func() error {
+			<-until
+			return nil
+		})
+		sink := &testSink{}
+		auth, err := apikey.New(t.Context(), store, &apikey.Options{Log: apikey.LogOptions{Sink: sink}})
+		require.NoError(t, err)
+		issueCustom(t, auth, "a key text")
+		ask(auth.RequireKey()(says("ok")), withKey("GET", "/", "a key text"))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		require.ErrorContains(t, auth.Shutdown(ctx), "recording last uses")
+		require.Len(t, sink.entries(), 2)
+		close(until)
+	})
+}
+
 func TestNothingOfALogStaysBehind(t *testing.T) {
 	before := runtime.NumGoroutine()
 	for i := range 50 {
@@ -797,6 +819,8 @@ func TestBadLogOptionsAreReportedAllAtOnce(t *testing.T) {
 	}
 	_, err = apikey.New(t.Context(), apikey.NewMemoryStore(), &apikey.Options{Log: apikey.LogOptions{Required: true, Off: true, Sink: &testSink{}}})
 	require.ErrorContains(t, err, "Log.Required without a sink")
+	_, err = apikey.New(t.Context(), apikey.NewMemoryStore(), &apikey.Options{Log: apikey.LogOptions{MaxBody: math.MaxInt}})
+	require.ErrorContains(t, err, "legal is up to 1073741824")
 	require.Equal(t, before, runtime.NumGoroutine())
 }
 

@@ -69,7 +69,9 @@ func (a *Authority) scrubQuery(next *http.Request) {
 	// An outer handler may have rewritten the URL, so this is not derived from it.
 	if target, query, ok := strings.Cut(next.RequestURI, "?"); ok {
 		if cut := a.cutQuery(query); len(cut) < len(query) {
-			next.RequestURI = strings.TrimSuffix(target+"?"+cut, "?")
+			if next.RequestURI = target; cut != "" {
+				next.RequestURI += "?" + cut
+			}
 		}
 	}
 }

@@ -247,6 +247,11 @@ func TestScrubsWhatOthersMoved(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "/p?a=1", next.RequestURI, "an outer handler has moved the key to the header")
 
+	next, err = auth.Check(nil, httptest.NewRequest("GET", "/p?q=why?&key=good", nil), apikey.AnyKey())
+	require.NoError(t, err)
+	require.Equal(t, "/p?q=why?", next.RequestURI)
+	require.Equal(t, "q=why?", next.URL.RawQuery)
+
 	out, err := http.NewRequestWithContext(t.Context(), "POST", "/", strings.NewReader(`{"API_Key":"good"}`))
 	require.NoError(t, err)
 	out.Header.Set("Content-Type", jsonT)

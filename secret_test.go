@@ -14,6 +14,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -318,6 +319,74 @@ func TestErrorsAboutATextDoNotHoldIt(t *testing.T) {
 		for _, verb := range verbs {
 			requireNoTrace(t, fmt.Sprintf("%"+verb, err), secretText)
 		}
+	}
+}
+
+// Assertions and debuggers print by reflection, which follows every pointer, also into
+// fields that are not exported.
+func TestReflectionFindsNoKeyInWhatAHandlerGets(t *testing.T) {
+	log := newLogged(t, apikey.Options{})
+	_, err := log.IssueCustom(t.Context(), apikey.KeySpec{Permissions: perms{apikey.Native}}, secretText)
+	require.NoError(t, err)
+	log.With(apikey.Overrides{EndWithKey: true}) // for which each request's context has the text
+	handler := log.Require(apikey.Native)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		next, err := log.Check(w, r, apikey.AllOf(apikey.Native))
+		assert.NoError(t, err)
+		for _, got := range []any{w, r, next, r.Context()} {
+			(&tracing{t: t, seen: map[uintptr]bool{}}).walk(reflect.ValueOf(got), "")
+		}
+	}))
+	for range 3 { // entries of those before wait in the log
+		ask(handler, withKey("GET", "/", secretText))
+		ask(handler, httptest.NewRequest("GET", "/?a=1&key="+secretText, http.NoBody))
+		ask(handler, withKey("GET", "/?key=another+text", secretText))
+		r := httptest.NewRequest("POST", "/", readerFunc(strings.NewReader(`{"API_Key":"`+secretText+`"}`).Read))
+		r.Header.Set("Content-Type", jsonT)
+		require.Equal(t, 200, ask(handler, r).Code)
+	}
+}
+
+// A readerFunc holds nothing that reflection could find.
+type readerFunc func(p []byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+
+// tracing looks for secretText in all that reflection leads to.
+type tracing struct {
+	t    *testing.T
+	seen map[uintptr]bool
+}
+
+func (x *tracing) walk(v reflect.Value, path string) {
+	switch v.Kind() {
+	case reflect.String:
+		assert.NotContains(x.t, v.String(), secretText, path)
+	case reflect.Pointer:
+		if v.IsNil() || x.seen[v.Pointer()] {
+			return
+		}
+		x.seen[v.Pointer()] = true
+		x.walk(v.Elem(), path)
+	case reflect.Interface:
+		x.walk(v.Elem(), path)
+	case reflect.Struct:
+		for i := range v.NumField() {
+			x.walk(v.Field(i), path+"."+v.Type().Field(i).Name)
+		}
+	case reflect.Slice, reflect.Array:
+		if v.Type().Elem().Kind() == reflect.Uint8 && v.Kind() == reflect.Slice {
+			assert.NotContains(x.t, string(v.Bytes()), secretText, path)
+			return
+		}
+		for i := range v.Len() {
+			x.walk(v.Index(i), path+"[]")
+		}
+	case reflect.Map:
+		for _, key := range v.MapKeys() {
+			x.walk(key, path+"[key]")
+			x.walk(v.MapIndex(key), path+"[]")
+		}
+	default:
 	}
 }
 

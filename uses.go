@@ -18,6 +18,7 @@ const (
 // entry for each key used since the last batch, however often it was.
 type useBatch struct {
 	recorder UseRecorder // nil: nothing is gathered
+	marks    bool        // keys are held from one request to the next, and so are their marks
 	alarm    *alarm
 	writing  chan struct{} // holds an element while a batch is written
 
@@ -61,6 +62,14 @@ func (b *useBatch) note(held *heldKey, at time.Time, from, newest *Digest) {
 	if b.recorder == nil {
 		return
 	}
+	if !b.marks {
+		use := Use{KeyID: held.key.ID, At: at}
+		if *from != *newest {
+			use.From, use.To = *from, *newest
+		}
+		b.add(use)
+		return
+	}
 	before, mark := held.used.Load(), newUseMark(b.current.Load(), at)
 	if before>>useMarkBits == mark>>useMarkBits {
 		if before < mark {
@@ -80,6 +89,9 @@ func (b *useBatch) note(held *heldKey, at time.Time, from, newest *Digest) {
 
 // add merges uses into those that wait.
 func (b *useBatch) add(uses ...Use) {
+	if len(uses) == 0 {
+		return
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, use := range uses {
@@ -137,6 +149,8 @@ func (b *useBatch) flush(ctx context.Context) error {
 	select {
 	case b.writing <- struct{}{}:
 	case <-ctx.Done():
+		// What is marked is held twice and more where the cache has asked anew since.
+		b.add(b.take()...)
 		return fmt.Errorf("apikey: recording last uses: an earlier batch is still being written: %w", ctx.Err())
 	}
 	written := make(chan error, 1)

@@ -120,6 +120,57 @@ func TestNoTimerRunsWhileNothingWaits(t *testing.T) {
 	})
 }
 
+// Where each request asks the store, each has a key of its own in its hands.
+func TestUsesTakeNoMoreMemoryThanThereAreKeys(t *testing.T) {
+	for name, store := range map[string]apikey.Store{
+		"without a cache": struct {
+			apikey.ManagedStore
+			apikey.UseRecorder
+		}{apikey.NewMemoryStore(), apikey.NewMemoryStore()},
+		"in memory": newRecordingStore(),
+	} {
+		t.Run(name, func(t *testing.T) {
+			auth, err := apikey.New(t.Context(), store, nil)
+			require.NoError(t, err)
+			issueCustom(t, auth, "a key text")
+			for range 1000 {
+				_, err := auth.Authenticate(t.Context(), "a key text")
+				require.NoError(t, err)
+			}
+			require.Equal(t, 1, auth.WaitingUses())
+		})
+	}
+}
+
+// A cache that asks anew holds the key anew.
+func TestUsesTakeNoMoreMemoryWhileABatchHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		until := make(chan struct{})
+		store := newRecordingStore()
+		store.failWith(func() error {
+			<-until
+			return nil
+		})
+		auth, err := apikey.New(t.Context(), struct {
+			apikey.ManagedStore
+			apikey.UseRecorder
+		}{store, store}, &apikey.Options{Cache: apikey.CacheOptions{On: true}})
+		require.NoError(t, err)
+		issueCustom(t, auth, "a key text")
+		most := 0
+		for range 600 {
+			_, err := auth.Authenticate(t.Context(), "a key text")
+			require.NoError(t, err)
+			time.Sleep(time.Second)
+			most = max(most, auth.WaitingUses())
+		}
+		require.LessOrEqual(t, most, 12)
+		close(until)
+		synctest.Wait()
+		require.NoError(t, auth.Shutdown(t.Context()))
+	})
+}
+
 func TestARecordedUseIsNoChangeOfTheKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		auth := nodeOver(t, newRecordingStore())

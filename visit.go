@@ -12,8 +12,11 @@ import (
 // that sees its answer, in one allocation, and the record of it. The handler may hold
 // on to the former for as long as it likes; the record is used again as soon as the
 // entry is made. All methods but end may be called on nil, where nothing is recorded.
+//
+// What a handler gets leads to it, and everything that prints by reflection, as
+// assertions do, follows pointers: so it leads to texts of keys by functions only.
 type visit struct {
-	core      *core
+	core      func() *core
 	outer     *visit // of another Authority, in whose handler this one's is; or nil
 	start     time.Time
 	requestID int64
@@ -28,16 +31,21 @@ type visit struct {
 	private bool       // the handler has said that no body is kept, see OmitBodies
 	mu      sync.Mutex // the three above, and what is below; a handler may run into a time limit and go on
 	next    *http.Request
-	request *capture // nil: the body of the request is not kept
-	record  *record  // nil: the entry is made
+	request *capture       // nil: the body of the request is not kept
+	record  func() *record // nil: the entry is made
 }
 
-var records = sync.Pool{New: func() any { return new(record) }}
+// records holds functions that each return a record of its own.
+var records = sync.Pool{New: func() any {
+	rec := new(record)
+	return func() *record { return rec }
+}}
 
 func newVisit(c *core, r *http.Request) *visit {
 	now := c.clock.now()
-	rec := records.Get().(*record)
-	v := &visit{core: c, next: r, outer: visitOf(r.Context()), start: now, record: rec}
+	own := records.Get().(func() *record)
+	v := &visit{core: c.self, next: r, outer: visitOf(r.Context()), start: now, record: own}
+	rec := own()
 	rec.at = now.UnixNano()
 	rec.id = later(rec.at)
 	if v.requestID = rec.id; v.outer != nil {
@@ -56,19 +64,24 @@ func newVisit(c *core, r *http.Request) *visit {
 	return v
 }
 
-// moment returns the time at which the request is judged: when it came, unless its
-// client had seconds to send a body. One reading of the clock serves all.
+// moment returns the time at which the request is judged: when it came, unless that is
+// some time ago, since its client had seconds to send a body, or a handler has asked.
+// One reading of the clock serves all.
 func (c *core) moment(v *visit, found *presented) time.Time {
-	if v == nil || found.body != nil {
+	if v == nil || !v.fresh() || found.body != nil {
 		return c.clock.now()
 	}
 	return v.start
 }
 
+// fresh reports whether nothing but the guard that began the visit has seen the request
+// since.
+func (v *visit) fresh() bool { return v.identity.core == nil }
+
 // newIdentity returns room for the context of a request that is let through: part of
 // the visit where that is new.
 func (v *visit) newIdentity() *identity {
-	if v == nil || v.identity.core != nil {
+	if v == nil || !v.fresh() {
 		return new(identity)
 	}
 	return &v.identity
@@ -90,7 +103,7 @@ func (v *visit) note(change func(rec *record)) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if !v.ended {
-		change(v.record)
+		change(v.record())
 	}
 }
 
@@ -100,10 +113,7 @@ func (v *visit) note(change func(rec *record)) {
 func (v *visit) judged(a *Authority, need *Need, found *presented) {
 	v.note(func(rec *record) {
 		rec.view = a
-		if rec.needs != "" {
-			rec.needs += " + "
-		}
-		rec.needs += need.text
+		rec.need(need.text)
 		if found.text != "" {
 			before := rec.presented // by an earlier guard, which looked elsewhere
 			rec.presented = [2]string{found.text, found.other}
@@ -130,12 +140,12 @@ func (v *visit) refused(e *Error) {
 
 // admitted reports whether the request can be recorded, if it has to be.
 func (v *visit) admitted() bool {
-	if v == nil || !v.core.opts.Log.Required {
+	if v == nil || !v.core().opts.Log.Required {
 		return true
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	return !v.ended && v.core.recorder.reserve(v.record)
+	return !v.ended && v.core().recorder.reserve(v.record())
 }
 
 // observe returns a writer that sees how a refusal is answered.
@@ -171,11 +181,11 @@ func (v *visit) capture(w http.ResponseWriter, next *http.Request) (http.Respons
 	if v.ended {
 		return w, next
 	}
-	pool := &v.core.recorder.buffers
-	if v.record.logging&LogResponse != 0 {
+	pool, logging := &v.core().recorder.buffers, v.record().logging
+	if logging&LogResponse != 0 {
 		v.writer.capture.Store(&capture{pool: pool})
 	}
-	if v.record.logging&LogRequest != 0 && next.Body != nil && next.Body != http.NoBody {
+	if logging&LogRequest != 0 && next.Body != nil && next.Body != http.NoBody {
 		v.request = &capture{pool: pool}
 		v.request.start(next.Header, false)
 		next.Body = &capturedReader{next.Body, v.request}
@@ -184,20 +194,32 @@ func (v *visit) capture(w http.ResponseWriter, next *http.Request) (http.Respons
 	return v.wrap(w), next
 }
 
+// route returns the route of the request, or "" once that cannot be read any more: where
+// http.TimeoutHandler has gone on without the handler, chi may be routing the next
+// request with what this one's context holds.
+func (v *visit) route() string {
+	ctx := v.next.Context()
+	if _, limited := ctx.Deadline(); limited && endedOutside(ctx) {
+		return ""
+	}
+	return routeOf(v.next)
+}
+
 // end makes the entry. It is deferred, and lets a panic pass.
 func (v *visit) end() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	rec := v.record
+	own := v.record
+	rec := own()
 	v.ended, v.record = true, nil
 	rec.duration = time.Since(v.start)
-	rec.route = routeOf(v.next)
+	rec.route = v.route()
 	rec.status, rec.responseSize = int(v.writer.status), v.writer.length
 	v.howEnded(rec)
 	v.bodies(rec)
-	v.core.recorder.offer(rec) // which copies it
+	v.core().recorder.offer(rec) // which copies it
 	*rec = record{}
-	records.Put(rec)
+	records.Put(own)
 }
 
 // howEnded notes how the handler ended.
@@ -206,7 +228,7 @@ func (v *visit) howEnded(rec *record) {
 	case !v.returned:
 		rec.outcome, rec.reason = OutcomeError, reasonPanic
 	case rec.reason != "":
-	case clientGone(v.next.Context()):
+	case v.next.Context().Err() == context.Canceled && endedOutside(v.next.Context()):
 		rec.reason = reasonClientGone
 	}
 	if rec.status == 0 && v.returned && v.observed {
@@ -228,8 +250,9 @@ func (v *visit) bodies(rec *record) {
 	}
 	request, response := v.request.end(), answer.end()
 	if v.refusal || v.private {
-		v.core.recorder.buffers.put(request.buffer)
-		v.core.recorder.buffers.put(response.buffer)
+		buffers := &v.core().recorder.buffers
+		buffers.put(request.buffer)
+		buffers.put(response.buffer)
 	}
 	if v.refusal {
 		return
