@@ -117,8 +117,15 @@ func (rec *record) refuse(e *Error) {
 }
 
 // routeOf returns the pattern by which chi or net/http has routed the request.
+//
+// Where there is a time limit, http.TimeoutHandler may have gone on without the handler,
+// and chi route the next request with what this one's context holds. The pattern that
+// chi has left in the request is the request's own, and lacks at most what a router
+// inside the guard has added.
 func routeOf(r *http.Request) string {
-	if routes := chi.RouteContext(r.Context()); routes != nil {
+	ctx := r.Context()
+	_, limited := ctx.Deadline()
+	if routes := chi.RouteContext(ctx); routes != nil && !limited {
 		if len(routes.RoutePatterns) == 1 {
 			return routes.RoutePatterns[0]
 		}

@@ -194,17 +194,6 @@ func (v *visit) capture(w http.ResponseWriter, next *http.Request) (http.Respons
 	return v.wrap(w), next
 }
 
-// route returns the route of the request, or "" once that cannot be read any more: where
-// http.TimeoutHandler has gone on without the handler, chi may be routing the next
-// request with what this one's context holds.
-func (v *visit) route() string {
-	ctx := v.next.Context()
-	if _, limited := ctx.Deadline(); limited && endedOutside(ctx) {
-		return ""
-	}
-	return routeOf(v.next)
-}
-
 // end makes the entry. It is deferred, and lets a panic pass.
 func (v *visit) end() {
 	v.mu.Lock()
@@ -213,7 +202,7 @@ func (v *visit) end() {
 	rec := own()
 	v.ended, v.record = true, nil
 	rec.duration = time.Since(v.start)
-	rec.route = v.route()
+	rec.route = routeOf(v.next)
 	rec.status, rec.responseSize = int(v.writer.status), v.writer.length
 	v.howEnded(rec)
 	v.bodies(rec)
