@@ -20,9 +20,9 @@ func (a *Authority) auditable() error {
 	return nil
 }
 
-// audit records a change to a key that was made. One of before and after may be
-// nil.
-func (a *Authority) audit(ctx context.Context, action Action, before, after *Key) {
+// audit records a change to a key that was made, or may have been where the store
+// failed. One of before and after may be nil.
+func (a *Authority) audit(ctx context.Context, action Action, before, after *Key, failed bool) {
 	if a.recorder == nil {
 		return
 	}
@@ -32,6 +32,10 @@ func (a *Authority) audit(ctx context.Context, action Action, before, after *Key
 	}
 	rec := record{
 		at: time.Now().UnixNano(), outcome: OutcomeChange, change: &change, reserved: a.recorder.opts.Required,
+	}
+	if failed {
+		rec.reason = string(ErrStoreFailed)
+		change.detail += "; the store failed, so that it may not have been made"
 	}
 	rec.id = later(rec.at)
 	rec.requestID = rec.id

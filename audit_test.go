@@ -172,8 +172,7 @@ func TestAnActorsNameIsInert(t *testing.T) {
 // What was not changed is not told of.
 func TestNoChangeLeavesNoEntry(t *testing.T) {
 	refuse := errors.New("not today")
-	store := &failingWrites{MemoryStore: apikey.NewMemoryStore()}
-	log := newLoggedOver(t, store, apikey.Options{
+	log := newLogged(t, apikey.Options{
 		Delegation: func(context.Context, apikey.Delegation) error { return refuse },
 	})
 	ctx := t.Context()
@@ -183,8 +182,7 @@ func TestNoChangeLeavesNoEntry(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, log.changes(t), 2)
 	log.sink.forgetAll()
-	spec := log.key.Spec()
-	named := spec
+	named := log.key.Spec()
 	named.Name = "another"
 	rows := []struct {
 		name  string
@@ -206,9 +204,6 @@ func TestNoChangeLeavesNoEntry(t *testing.T) {
 		{"an actor who may not rotate", func() error { _, _, err := log.Rotate(acting, log.key.ID, 0); return err }, "", refuse},
 		{"an actor who may not revoke", func() error { _, err := log.Revoke(acting, log.key.ID); return err }, "", refuse},
 		{"an actor who may not delete", func() error { return log.Delete(acting, log.key.ID) }, "", refuse},
-		{"a store that fails to create", func() error { store.fail = true; _, _, err := log.Issue(ctx, spec); return err }, "", errSink},
-		{"a store that fails to update", func() error { store.fail = true; _, err := log.Update(ctx, log.key.ID, 1, named); return err }, "", errSink},
-		{"a store that fails to delete", func() error { store.fail = true; return log.Delete(ctx, log.key.ID) }, "", errSink},
 		{"a key that is looked at", func() error { _, err := log.Key(ctx, log.key.ID); return err }, "", nil},
 		{"a key that is used", func() error { _, err := log.Authenticate(ctx, goodKey); return err }, "", nil},
 		{"a use that is written", func() error { return log.FlushUses(ctx) }, "", nil},
@@ -216,7 +211,6 @@ func TestNoChangeLeavesNoEntry(t *testing.T) {
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {
 			err := row.do()
-			store.fail = false
 			if row.field != "" {
 				requireFieldError(t, err, row.field)
 			} else {
@@ -224,6 +218,28 @@ func TestNoChangeLeavesNoEntry(t *testing.T) {
 			}
 			require.Empty(t, log.changes(t))
 		})
+	}
+}
+
+// A store can fail after it has made the change, as when its answer is lost.
+func TestAChangeThatMayHaveBeenMadeIsToldAsThat(t *testing.T) {
+	store := &failingWrites{MemoryStore: apikey.NewMemoryStore()}
+	log := newLoggedOver(t, store, apikey.Options{})
+	spec := log.key.Spec()
+	spec.Name = "another"
+	store.fail = true
+	for action, do := range map[apikey.Action]func() error{
+		apikey.ActionCreate: func() error { _, _, err := log.Issue(t.Context(), spec); return err },
+		apikey.ActionUpdate: func() error { _, err := log.Update(t.Context(), log.key.ID, 1, spec); return err },
+		apikey.ActionRevoke: func() error { _, err := log.Revoke(t.Context(), log.key.ID); return err },
+		apikey.ActionDelete: func() error { return log.Delete(t.Context(), log.key.ID) },
+	} {
+		require.ErrorIs(t, do(), errSink)
+		e := log.change(t)
+		assert.Equal(t, action, e.Action)
+		assert.Equal(t, string(apikey.ErrStoreFailed), e.Reason)
+		assert.Contains(t, e.Detail, "; the store failed, so that it may not have been made")
+		log.sink.forgetAll()
 	}
 }
 

@@ -138,11 +138,10 @@ func (a *Authority) create(ctx context.Context, id string, spec KeySpec, text ne
 		return nil, Secret{}, err
 	}
 	key.Credentials = []Credential{credential}
-	err = a.write(key.ID, func() error { return a.managed.Create(ctx, key) })
+	err = a.write(ctx, ActionCreate, nil, key, func() error { return a.managed.Create(ctx, key) })
 	if err != nil {
 		return nil, Secret{}, err
 	}
-	a.audit(ctx, ActionCreate, nil, key)
 	return key.withoutDigests(), text.secret(), nil
 }
 
@@ -279,26 +278,29 @@ func (a *Authority) Delete(ctx context.Context, id string) error {
 	if err := a.delegate(ctx, ActionDelete, key, nil); err != nil {
 		return err
 	}
-	err = a.write(id, func() error { return a.managed.Delete(ctx, id) })
-	if err != nil {
-		return err
-	}
-	a.audit(ctx, ActionDelete, key, nil)
-	return nil
+	return a.write(ctx, ActionDelete, key, nil, func() error { return a.managed.Delete(ctx, id) })
 }
 
-// write makes a change to the key with that ID in the store, if it can be recorded
-// where it must be.
-func (a *Authority) write(id string, do func() error) error {
+// write makes a change to a key in the store, if it can be recorded where it must be,
+// and records it. One of before and after may be nil. An error of the store may have
+// come after the change.
+func (a *Authority) write(ctx context.Context, action Action, before, after *Key, do func() error) error {
 	if err := a.auditable(); err != nil {
 		return err
 	}
 	err := do()
-	a.changed(id) // also after an error: it may have come after the change
-	if err != nil {
+	a.changed(keyIDOf(before, after))
+	if isRefusal(err) {
 		a.recorder.forgo()
+		return err
 	}
+	a.audit(ctx, action, before, after, err != nil)
 	return err
+}
+
+// isRefusal reports whether the store says by err that it changed nothing.
+func isRefusal(err error) bool {
+	return errors.Is(err, ErrNotFound) || errors.Is(err, ErrConflict) || errors.Is(err, ErrExists) || errors.Is(err, ErrInUse)
 }
 
 // errUnchanged is what an edit returns that finds nothing to do.
@@ -337,9 +339,8 @@ func (a *Authority) change(ctx context.Context, id string, action Action, do edi
 			}
 		}
 		after.UpdatedAt = storable(now)
-		err = a.write(id, func() error { return a.managed.Update(ctx, after) })
+		err = a.write(ctx, action, before, after, func() error { return a.managed.Update(ctx, after) })
 		if err == nil {
-			a.audit(ctx, action, before, after)
 			after.Version++
 			return after.withoutDigests(), nil
 		}

@@ -83,7 +83,7 @@ const (
 	OutcomeAllowed Outcome = "allowed" // the handler ran
 	OutcomeDenied  Outcome = "denied"  // refused, see Reason
 	OutcomeError   Outcome = "error"   // the server failed: it could not judge the request, or the handler panicked
-	OutcomeChange  Outcome = "change"  // a key was changed
+	OutcomeChange  Outcome = "change"  // a key was changed, or with the reason store_failed may have been
 	OutcomeGap     Outcome = "gap"     // entries were lost
 )
 
