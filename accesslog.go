@@ -10,9 +10,10 @@ import (
 const maxLogPage = 1000
 
 // AccessLog returns the entries of the access log that q selects, the newest
-// first, and where the next page begins, empty at the end. A zero Limit means
-// 50, and the most is 1,000. The error wraps [errors.ErrUnsupported] where the log cannot
-// be read, or is a [FieldError]. An entry is there 200 milliseconds after its request has ended.
+// first, and where the next page begins, empty at the end. A zero Limit means 50, and
+// the most is 1,000. The error wraps [errors.ErrUnsupported] where the log cannot be
+// read, or is a [FieldError]. An entry is there 200 milliseconds after its request has
+// ended.
 //
 // Whoever may call this sees what all keys have done: the Authority does not
 // judge the reader.

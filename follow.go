@@ -57,8 +57,8 @@ func endedOutside(ctx context.Context) bool {
 		return false
 	}
 	cause := context.Cause(ctx)
-	_, refused := cause.(*Error) //nolint:errorlint // follow's own
-	return !refused && cause != errServed
+	_, refused := errors.AsType[*Error](cause)
+	return !refused && !errors.Is(cause, errServed)
 }
 
 // again decides on a request with the same text.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -30,8 +31,8 @@ func (a *Authority) Issue(ctx context.Context, spec KeySpec) (*Key, Secret, erro
 // IssueCustom makes a key with a text of the caller's choice: 1 to 256 bytes of
 // UTF-8 without control characters or white space at either end, not in use by
 // another key, even a revoked one ([ErrInUse]), and of the form of a generated key only
-// with the checksum that belongs to it. Nothing in it is trimmed, folded or normalised. Further errors are those of [Authority.Issue]; one about text
-// names the field key.
+// with the checksum that belongs to it. Nothing in it is trimmed, folded or normalised.
+// Further errors are those of [Authority.Issue]; one about text names the field key.
 func (a *Authority) IssueCustom(ctx context.Context, spec KeySpec, text string) (*Key, error) {
 	key, _, err := a.create(ctx, newID(time.Now()), spec, newText{text: text})
 	return key, err
@@ -160,10 +161,14 @@ func (a *Authority) stored(ctx context.Context, id string) (*Key, error) {
 	if err := a.Managed(); err != nil {
 		return nil, err
 	}
+	if !isText(id) { // which some databases answer with an error
+		return nil, ErrNotFound
+	}
 	return a.managed.Get(ctx, id)
 }
 
-// Keys returns the keys that q selects, newest first. A zero Limit means 50.
+// Keys returns the keys that q selects, newest first. A zero Limit means 50. The error
+// is a [FieldError] for a negative one, or an After that is no ID.
 func (a *Authority) Keys(ctx context.Context, q Query) ([]*Key, error) {
 	if err := a.Managed(); err != nil {
 		return nil, err
@@ -171,6 +176,12 @@ func (a *Authority) Keys(ctx context.Context, q Query) ([]*Key, error) {
 	setDefault(&q.Limit, defaultPage)
 	if q.Limit < 0 {
 		return nil, &FieldError{Field: "limit", Problem: "must be at least 1, or 0 for the default"}
+	}
+	if !isText(q.After) {
+		return nil, &FieldError{Field: "after", Problem: "must be the ID of a key"}
+	}
+	if !isText(q.Search) {
+		return nil, nil // no key has it: see stored
 	}
 	keys, err := a.managed.List(ctx, q)
 	if err != nil {
@@ -300,7 +311,8 @@ func (a *Authority) write(ctx context.Context, action Action, before, after *Key
 
 // isRefusal reports whether the store says by err that it changed nothing.
 func isRefusal(err error) bool {
-	return errors.Is(err, ErrNotFound) || errors.Is(err, ErrConflict) || errors.Is(err, ErrExists) || errors.Is(err, ErrInUse)
+	is := func(refusal error) bool { return errors.Is(err, refusal) }
+	return slices.ContainsFunc([]error{ErrNotFound, ErrConflict, ErrExists, ErrInUse}, is)
 }
 
 // errUnchanged is what an edit returns that finds nothing to do.

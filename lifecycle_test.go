@@ -13,6 +13,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -501,6 +502,46 @@ func TestAListComesInPagesNewestFirst(t *testing.T) {
 	assert.Len(t, list(apikey.Query{Search: "key 11"}), 11)
 	_, err := auth.Keys(t.Context(), apikey.Query{Limit: -1})
 	requireFieldError(t, err, "limit")
+}
+
+// noText is a store that fails as PostgreSQL does, which has no text that is none.
+type noText struct{ *apikey.MemoryStore }
+
+var errNoText = errors.New("invalid byte sequence")
+
+func isNoText(s string) bool { return !utf8.ValidString(s) || strings.ContainsRune(s, 0) }
+
+func (s noText) Get(ctx context.Context, id string) (*apikey.Key, error) {
+	if isNoText(id) {
+		return nil, errNoText
+	}
+	return s.MemoryStore.Get(ctx, id)
+}
+
+func (s noText) List(ctx context.Context, q apikey.Query) ([]*apikey.Key, error) {
+	if isNoText(q.Search + q.After) {
+		return nil, errNoText
+	}
+	return s.MemoryStore.List(ctx, q)
+}
+
+func TestNoStoreIsAskedForWhatIsNoText(t *testing.T) {
+	auth, err := apikey.New(t.Context(), noText{apikey.NewMemoryStore()}, nil)
+	require.NoError(t, err)
+	for _, odd := range []string{"\x00", "\xff", "a\x00b", "a\xff"} {
+		_, err = auth.Key(t.Context(), odd)
+		require.ErrorIs(t, err, apikey.ErrNotFound)
+		_, err = auth.Update(t.Context(), odd, 1, apikey.KeySpec{})
+		require.ErrorIs(t, err, apikey.ErrNotFound)
+		_, err = auth.Revoke(t.Context(), odd)
+		require.ErrorIs(t, err, apikey.ErrNotFound)
+		require.NoError(t, auth.Delete(t.Context(), odd))
+		keys, err := auth.Keys(t.Context(), apikey.Query{Search: odd})
+		require.NoError(t, err)
+		require.Empty(t, keys)
+		_, err = auth.Keys(t.Context(), apikey.Query{After: odd})
+		requireFieldError(t, err, "after")
+	}
 }
 
 func TestAnEmptyStoreOpensNothing(t *testing.T) {

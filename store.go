@@ -122,7 +122,8 @@ type MarkerStore interface {
 	SwapMarker(ctx context.Context, old, next []byte) error
 }
 
-// A ChangeFeed is a [Store] that tells of changes as they are made, by whatever node, so that an [Authority] may keep what it has looked up.
+// A ChangeFeed is a [Store] that tells of changes as they are made, by whatever node,
+// so that an [Authority] may keep what it has looked up.
 type ChangeFeed interface {
 	// Watch calls changed with the ID of each key that was created, updated or
 	// deleted, within a second of the moment the change was acknowledged. It calls

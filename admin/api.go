@@ -19,8 +19,8 @@ type api struct{ office }
 // It works under any prefix; the empty path and "/" are the collection. Unsafe
 // requests from another site's pages are refused. Every other request makes an entry
 // in auth's access log, of which no body is kept. The log can be read where the catalog
-// has logs:view. NewAPI returns an error where auth's
-// store cannot manage keys, authorize is nil, or the catalog has no keys:manage.
+// has logs:view. NewAPI returns an error where auth's store cannot manage keys, authorize
+// is nil, or the catalog has no keys:manage.
 func NewAPI(auth *apikey.Authority, authorize Authorizer, opts *Options) (http.Handler, error) {
 	o, err := newOffice("NewAPI", auth, authorize, opts)
 	if err != nil {

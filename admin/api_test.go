@@ -199,6 +199,8 @@ func TestCallsRefused(t *testing.T) {
 		{name: "limit in words", key: "full", method: "GET", path: "?limit=ten", status: 400},
 		{name: "limit twice", key: "full", method: "GET", path: "?limit=1&limit=1", status: 400},
 		{name: "made-up cursor", key: "full", method: "GET", path: "?cursor=*", status: 400},
+		{name: "cursor that is no text", key: "full", method: "GET", path: "?cursor=_w", status: 400},
+		{name: "ID that is no text", key: "full", method: "GET", path: "/%ff", status: 404},
 		{name: "unknown parameter", key: "full", method: "GET", path: "?page=2", status: 400},
 
 		{name: "form", key: "full", method: "POST", body: "name=a", header: []string{"Content-Type", "application/x-www-form-urlencoded"}, status: 415},

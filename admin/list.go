@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/seed-be062aaa/apikey"
 )
@@ -38,7 +39,7 @@ func parseList(rawQuery string) (apikey.Query, *problem) {
 	}
 	if params.Has("cursor") {
 		after, err := base64.RawURLEncoding.DecodeString(params.Get("cursor"))
-		if err != nil || len(after) == 0 {
+		if err != nil || len(after) == 0 || !utf8.Valid(after) || slices.Contains(after, 0) {
 			return bad("cursor", "must be the next of another page")
 		}
 		query.After = string(after)

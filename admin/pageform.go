@@ -166,7 +166,9 @@ func (f *keyForm) spec(key *apikey.Key, stored *keyForm) apikey.KeySpec {
 	return spec
 }
 
-func unixLines(text string) string { return strings.ReplaceAll(text, "\r\n", "\n") }
+func unixLines(text string) string {
+	return strings.ReplaceAll(strings.ReplaceAll(text, "\r\n", "\n"), "\r", "\n")
+}
 
 // permissions returns what is checked: first what the key holds, in its order, then
 // the rest in that of the form.

@@ -111,8 +111,10 @@ const changedMeanwhile = "Somebody has changed this key since you opened this pa
 // showConflict keeps what somebody has typed who was not the first to save, and
 // shows beside it what they would overwrite.
 func (p *page) showConflict(w http.ResponseWriter, r *http.Request, key *apikey.Key, f *keyForm) {
-	key, err := p.auth.Key(r.Context(), key.ID)
-	if err != nil {
+	switch now, err := p.auth.Key(r.Context(), key.ID); {
+	case err == nil:
+		key = now
+	case errors.Is(err, apikey.ErrNotFound):
 		p.fail(w, r, err)
 		return
 	}

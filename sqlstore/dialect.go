@@ -31,6 +31,11 @@ type Dialect struct {
 	// least in each other's way. Zero: the database's default.
 	Isolation sql.IsolationLevel
 
+	// Begin is a statement with which each transaction begins, by which the server ends
+	// it where nothing comes for some seconds: a process that is stopped in the middle
+	// of one must not keep all others from writing. Empty: none.
+	Begin string
+
 	// BatchRows is how many rows of the access log one INSERT has, at most. It is
 	// worth its longer statements where each is a round trip. Zero: one.
 	BatchRows int

@@ -56,7 +56,8 @@ func (s *Store) statements() statements {
 			WHERE id = ? AND revoked_at IS NULL AND (last_used_at IS NULL OR last_used_at < ?)`),
 		movable: s.spell(`SELECT 1 FROM apikey_keys WHERE id = ? AND revoked_at IS NULL
 			AND NOT EXISTS (SELECT 1 FROM apikey_credentials WHERE digest = ?)`),
-		move: s.spell(`UPDATE apikey_credentials SET digest = ? WHERE key_id = ? AND digest = ?`),
+		move: s.spell(`UPDATE apikey_credentials SET digest = ? WHERE key_id = ? AND digest = ?
+			AND EXISTS (SELECT 1 FROM apikey_keys WHERE id = key_id AND revoked_at IS NULL)`),
 
 		marker:          s.spell(`SELECT value FROM apikey_marker`),
 		insertMarker:    s.spell(`INSERT INTO apikey_marker (id, value) VALUES (1, ?)`),

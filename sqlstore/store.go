@@ -18,8 +18,8 @@ import (
 // A Store keeps keys in tables of a SQL database. It is safe for concurrent use,
 // by any number of processes on one database too.
 //
-// Lookups come first: all else takes at most half of the connections that the
-// handle allows, so that nothing an administrator does keeps requests waiting for
+// Lookups come first: all else that is done to keys takes at most half of the
+// connections that the handle allows, so that nothing an administrator does keeps requests waiting for
 // one.
 //
 // What a method reports as done is committed, and as durable as the database

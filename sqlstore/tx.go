@@ -55,7 +55,13 @@ func (d Dialect) tryTx(ctx context.Context, db *sql.DB, do func(tx *sql.Tx) erro
 	}
 	defer func() { _ = conn.Close() }() // it returns to the pool, or is discarded already
 	defer tx.Rollback()
-	if err = do(tx); err == nil {
+	if d.Begin != "" {
+		_, err = tx.ExecContext(ctx, d.Begin)
+	}
+	if err == nil {
+		err = do(tx)
+	}
+	if err == nil {
 		err = tx.Commit()
 	}
 	if err != nil && d.IsReadOnly != nil && d.IsReadOnly(err) {

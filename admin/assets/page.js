@@ -74,11 +74,16 @@ addEventListener("pagehide", () => {
   }
 });
 
-// A second click while the first is under way would do the thing twice.
+// A second click while the first is under way would do the thing twice. After five
+// seconds it may be that the first was stopped, and nothing is under way.
 for (const form of document.querySelectorAll("form[method='post']")) {
   form.addEventListener("submit", (event) => {
-    if (form.dataset.sent) event.preventDefault();
-    form.dataset.sent = "yes";
+    const now = Date.now();
+    if (now - (form.dataset.sent ?? 0) < 5000) {
+      event.preventDefault();
+      return;
+    }
+    form.dataset.sent = now;
     event.submitter?.setAttribute("aria-disabled", "true");
   });
 }

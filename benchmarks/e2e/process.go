@@ -41,7 +41,8 @@ func (f *fleet) server(ctx context.Context, name string) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &process{cmd: exec.CommandContext(ctx, self, "-serve", name, "-heap", strconv.Itoa(f.heap), dir)} //nolint:gosec // this program itself
+	//nolint:gosec // this program itself
+	p := &process{cmd: exec.CommandContext(ctx, self, "-serve", name, "-heap", strconv.Itoa(f.heap), dir)}
 	p.cmd.Stderr = os.Stderr
 	out, err := p.cmd.StdoutPipe()
 	if err != nil {

@@ -111,11 +111,13 @@ func (s *server) handler(ctx context.Context, name string) (peers.Handler, error
 		return peers.Handler{HTTP: router()}, nil
 	case "floor":
 		keys := peerKeys()
-		return peers.Handler{HTTP: router(func(next http.Handler) http.Handler { return peers.Floor(keys, peers.Need, next) })}, nil
+		floor := func(next http.Handler) http.Handler { return peers.Floor(keys, peers.Need, next) }
+		return peers.Handler{HTTP: router(floor)}, nil
 	case "floor-shipped":
 		keys, log := peerKeys(), peers.NewFloorLog()
 		s.closes = append(s.closes, func() error { log.Close(); return nil })
-		return peers.Handler{HTTP: router(func(next http.Handler) http.Handler { return log.Floor(keys, peers.Need, next) })}, nil
+		floor := func(next http.Handler) http.Handler { return log.Floor(keys, peers.Need, next) }
+		return peers.Handler{HTTP: router(floor)}, nil
 	}
 	store, opts, err := s.parts(ctx, name)
 	if err != nil {

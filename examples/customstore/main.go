@@ -69,6 +69,7 @@ func run(ctx context.Context, db *sql.DB, listener net.Listener, output io.Write
 
 func greet(w http.ResponseWriter, r *http.Request) {
 	key, _ := apikey.FromContext(r.Context())
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	fmt.Fprintf(w, "hello, %s\n", key.Name)
 }
 

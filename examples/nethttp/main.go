@@ -53,5 +53,6 @@ func run(ctx context.Context, listener net.Listener, output io.Writer) error {
 
 func variable(w http.ResponseWriter, r *http.Request) {
 	key, _ := apikey.FromContext(r.Context())
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8") // or a key's name could make it HTML
 	fmt.Fprintf(w, "%s asks for %s\n", key.Name, r.PathValue("name"))
 }

@@ -72,14 +72,14 @@ func (p *Proxy) pass(from, to net.Conn, goesOn func(data []byte) bool) {
 		if err != nil {
 			return
 		}
-		p.mu.Lock()
-		silent := p.silent
-		p.mu.Unlock()
-		if silent {
+		if p.isSilent() {
 			continue
 		}
 		if !goesOn(buffer[:n]) {
 			return
+		}
+		if p.isSilent() { // from this request on
+			continue
 		}
 		if _, err := to.Write(buffer[:n]); err != nil {
 			return
@@ -95,6 +95,26 @@ func (p *Proxy) Silence(silent bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.silent = silent
+}
+
+func (p *Proxy) isSilent() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.silent
+}
+
+// SilenceAt makes the proxy swallow the next request that is such a one, and
+// everything after it. The channel is closed then.
+func (p *Proxy) SilenceAt(such func(request []byte) bool) (silent <-chan struct{}) {
+	reached := make(chan struct{})
+	p.LoseAnswer(func(request []byte) bool {
+		if such(request) && !p.silent {
+			p.silent = true
+			close(reached)
+		}
+		return false
+	})
+	return reached
 }
 
 // Redirect cuts all connections, and makes the proxy lead to another server.

@@ -34,6 +34,13 @@ func connect(dsn string, conns int) (*sql.DB, error) {
 	if config.Timeout == 0 {
 		config.Timeout = connectTimeout
 	}
+	if _, set := config.Params["idle_transaction_timeout"]; !set {
+		// MySQL has nothing like it, and takes the rest for a comment.
+		if config.Params == nil {
+			config.Params = map[string]string{}
+		}
+		config.Params["@apikey"] = "1 /*M!100300 , SESSION idle_transaction_timeout = 5 */"
+	}
 	config.Logger = &mysql.NopLogger{} // what it would print to stderr comes as an error too
 	connector, err := mysql.NewConnector(config)
 	if err != nil {

@@ -73,13 +73,15 @@ func Open(ctx context.Context, dsn string, opts *sqlstore.Options) (*Store, erro
 
 // New returns a store over a handle of the host's own, opened with
 // github.com/go-sql-driver/mysql, which the host closes after the store. The log's
-// statements take their turns at it with those of keys.
+// statements use it too.
 //
 // [Store.Watch] takes one of its connections, so it must allow two or more. A limit
 // to the life of connections is advisable, such as the minute that [Open] sets, and
 // a strict SQL mode, the servers' default: others cut an ID or a hint of more than
 // 255 bytes. The parameter interpolateParams is not: it puts digests into the texts
-// of statements, which servers log.
+// of statements, which servers log. MariaDB's idle_transaction_timeout, which [Open] sets
+// to 5 seconds, keeps a process that is stopped in the middle of a change from holding up
+// those of all others; MySQL has nothing like it, but for TCP's keepalive.
 func New(ctx context.Context, db *sql.DB, opts *sqlstore.Options) (*Store, error) {
 	return storeOver(ctx, db, db, opts)
 }

@@ -26,6 +26,7 @@ func dialect() (sqlstore.Dialect, error) {
 		Contains:      contains,
 		Prepares:      true,
 		Isolation:     sql.LevelReadCommitted,
+		Begin:         "SET LOCAL idle_in_transaction_session_timeout = '5s'",
 		BatchRows:     64, // a third of the time of rows one by one, and more are hardly quicker
 		IsUnique:      isUnique,
 		IsRetryable:   isRetryable,

@@ -78,7 +78,7 @@ func Open(ctx context.Context, dsn string, opts *sqlstore.Options) (*Store, erro
 
 // New returns a store over a handle of the host's own, opened with the
 // database/sql adapter of pgx, also that of a pgxpool.Pool. The host closes it
-// after the store. The log's statements take their turns at it with those of keys.
+// after the store. The log's statements use it too.
 //
 // [Store.Watch] takes one of its connections, so it must allow two or more. A limit
 // to the life of connections is advisable, such as the minute that [Open] sets.

@@ -32,9 +32,9 @@ const busyTimeout = 5 * time.Second
 // See [sqlstore.Store] and [sqlstore.Log] for its methods.
 type Store struct {
 	*sqlstore.Store
-	log           *sqlstore.Log
-	reads, writes *sql.DB
-	logWrites     *sql.DB
+	log                 *sqlstore.Log
+	reads, writes       *sql.DB
+	logReads, logWrites *sql.DB
 }
 
 var _ apikey.LogStore = (*Store)(nil)
@@ -111,7 +111,11 @@ func open(ctx context.Context, path string) (_ *Store, err error) {
 	if err != nil {
 		return nil, err
 	}
-	s.logWrites, s.log, err = openLog(ctx, path, &sqlstore.LogOptions{Reads: s.reads})
+	// A search of the log takes a connection for as long as it lasts.
+	if s.logReads, err = readPool(path); err != nil {
+		return nil, err
+	}
+	s.logWrites, s.log, err = openLog(ctx, path, &sqlstore.LogOptions{Reads: s.logReads})
 	if err != nil {
 		return nil, err
 	}
@@ -137,7 +141,7 @@ func (s *Store) Close() error {
 	if s.log != nil {
 		errs = append(errs, s.log.Close())
 	}
-	return errors.Join(append(errs, closeAll(s.reads, s.logWrites, s.writes))...)
+	return errors.Join(append(errs, closeAll(s.reads, s.logReads, s.logWrites, s.writes))...)
 }
 
 // closeAll closes those that are there, in order. The last connection to close

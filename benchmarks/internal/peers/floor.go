@@ -49,6 +49,7 @@ type floorContext struct {
 
 type floorContextKey struct{}
 
+// Value implements [context.Context].
 func (c *floorContext) Value(key any) any {
 	if key == (floorContextKey{}) {
 		return c.key

@@ -91,11 +91,13 @@ type floorVisit struct {
 	length int64
 }
 
+// WriteHeader implements [http.ResponseWriter].
 func (v *floorVisit) WriteHeader(status int) {
 	v.status = status
 	v.ResponseWriter.WriteHeader(status)
 }
 
+// Write implements [http.ResponseWriter].
 func (v *floorVisit) Write(p []byte) (int, error) {
 	n, err := v.ResponseWriter.Write(p)
 	v.length += int64(n)

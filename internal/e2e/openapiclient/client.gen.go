@@ -520,7 +520,7 @@ type ListAccessLogsParams struct {
 
 // DeleteKeyParams defines parameters for DeleteKey.
 type DeleteKeyParams struct {
-	// IfMatch The ETag of the key as you read it: where the key has changed since, the call is refused.
+	// IfMatch The ETag of the key as you read it: where the key has changed since, the call is refused. A deletion looks just before it is made.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -535,13 +535,13 @@ type RevokeKeyJSONBody = map[string]interface{}
 
 // RevokeKeyParams defines parameters for RevokeKey.
 type RevokeKeyParams struct {
-	// IfMatch The ETag of the key as you read it: where the key has changed since, the call is refused.
+	// IfMatch The ETag of the key as you read it: where the key has changed since, the call is refused. A deletion looks just before it is made.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // RotateKeyParams defines parameters for RotateKey.
 type RotateKeyParams struct {
-	// IfMatch The ETag of the key as you read it: where the key has changed since, the call is refused.
+	// IfMatch The ETag of the key as you read it: where the key has changed since, the call is refused. A deletion looks just before it is made.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 

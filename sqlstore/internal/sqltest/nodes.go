@@ -2,6 +2,7 @@ package sqltest
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"sync"
 	"testing"
@@ -18,6 +19,7 @@ import (
 func (d *Database) TestNodes(t *testing.T) {
 	t.Run("a node is cut off", d.cutOffNode)
 	t.Run("the answer to a commit is lost", d.commitWhoseAnswerWasLost)
+	t.Run("a node stops in the middle of a change", d.nodeStoppedInAChange)
 	t.Run("management leaves connections to lookups", d.managementLeavesConnectionsToLookups)
 	t.Run("a lookup is one round trip", d.lookupIsOneRoundTrip)
 }
@@ -37,10 +39,7 @@ func (d *Database) commitWhoseAnswerWasLost(t *testing.T) {
 	there := storetest.StartNode(t, d.Store(t, dsn), apikey.CacheOptions{Off: true})
 	id, text := storetest.Issue(t, here)
 	require.NoError(t, storetest.Opens(t, here, text))
-	p.LoseAnswer(func(request []byte) bool {
-		request = bytes.ReplaceAll(bytes.ToUpper(request), []byte("READ COMMITTED"), nil)
-		return bytes.Contains(request, []byte("COMMIT"))
-	})
+	p.LoseAnswer(commits)
 	_, err := here.Revoke(t.Context(), id)
 	require.Error(t, err)
 	require.ErrorIs(t, storetest.Opens(t, here, text), apikey.ErrKeyRevoked)
@@ -48,6 +47,31 @@ func (d *Database) commitWhoseAnswerWasLost(t *testing.T) {
 	key, err := here.Revoke(t.Context(), id)
 	require.NoError(t, err, "again, which finds nothing to do")
 	require.EqualValues(t, 2, key.Version)
+}
+
+func commits(request []byte) bool {
+	request = bytes.ReplaceAll(bytes.ToUpper(request), []byte("READ COMMITTED"), nil)
+	return bytes.Contains(request, []byte("COMMIT"))
+}
+
+// A process that is stopped, or cut off, in the middle of a change holds the row by
+// which changes wait for each other, until the server ends its transaction.
+func (d *Database) nodeStoppedInAChange(t *testing.T) {
+	dsn := d.Make(t)
+	proxied, p := d.Server.Proxied(t, dsn)
+	stopped, other := d.Store(t, proxied), d.Store(t, dsn)
+	silent := p.SilenceAt(commits)
+	ctx, resume := context.WithCancel(t.Context())
+	var hanging sync.WaitGroup
+	hanging.Go(func() { assert.Error(t, stopped.Create(ctx, storetest.NewKey("a"))) })
+	<-silent
+	within, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	err := other.Create(within, storetest.NewKey("b"))
+	resume()
+	p.Redirect("")
+	hanging.Wait()
+	require.NoError(t, err)
 }
 
 // Twenty administrators wait for a lock that nobody gives back, more than the store

@@ -18,7 +18,7 @@ const (
 	executingFor = 800 * time.Millisecond
 )
 
-// keptJobs bounds the memory that triggering jobs can take; the oldest are forgotten.
+// keptJobs is how many jobs are kept; the oldest are forgotten.
 const keptJobs = 10_000
 
 type jobState string
