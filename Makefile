@@ -77,8 +77,8 @@ bench-profile: ## profile what misses its goals, and say what the time goes into
 	cd benchmarks && GOWORK=off go test -c -o ../bin/benchmarks.test .
 	for one in $(foreach p,$(PROFILED),'$(p)'); do bin/benchmarks.test -test.run '^$$' -test.bench "$${one#*:}" \
 		-test.benchtime 3s -test.cpuprofile "bin/$${one%%:*}.prof"; done
-	cd benchmarks && GOWORK=off go run ./cmd/profile $(foreach p,kept shipped checksum bodies,$(p)=../bin/$(p).prof) \
-		| tee ../bin/profile.txt
+	cd benchmarks && GOWORK=off go run ./cmd/profile \
+		$(foreach p,$(PROFILED),../bin/$(firstword $(subst :, ,$(p))).prof) | tee ../bin/profile.txt
 
 .PHONY: bench-docs
 bench-docs: ## put what all of these have found into docs/performance.md

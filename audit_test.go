@@ -227,7 +227,7 @@ func TestAChangeThatMayHaveBeenMadeIsToldAsThat(t *testing.T) {
 	log := newLoggedOver(t, store, apikey.Options{})
 	spec := log.key.Spec()
 	spec.Name = "another"
-	store.fail = true
+	store.fail = errSink
 	for action, do := range map[apikey.Action]func() error{
 		apikey.ActionCreate: func() error { _, _, err := log.Issue(t.Context(), spec); return err },
 		apikey.ActionUpdate: func() error { _, err := log.Update(t.Context(), log.key.ID, 1, spec); return err },
@@ -241,31 +241,37 @@ func TestAChangeThatMayHaveBeenMadeIsToldAsThat(t *testing.T) {
 		assert.Contains(t, e.Detail, "; the store failed, so that it may not have been made")
 		log.sink.forgetAll()
 	}
+	for _, refusal := range []error{apikey.ErrNotFound, apikey.ErrConflict, apikey.ErrExists, apikey.ErrInUse} {
+		store.fail = fmt.Errorf("the store: %w", refusal)
+		_, _, err := log.Issue(t.Context(), spec)
+		require.ErrorIs(t, err, refusal)
+		require.Empty(t, log.changes(t), "the store says that it made none")
+	}
 }
 
 // failingWrites is a store whose changes fail when told to.
 type failingWrites struct {
 	*apikey.MemoryStore
-	fail bool
+	fail error // nil: they do not
 }
 
 func (s *failingWrites) Create(ctx context.Context, key *apikey.Key) error {
-	if s.fail {
-		return errSink
+	if s.fail != nil {
+		return s.fail
 	}
 	return s.MemoryStore.Create(ctx, key)
 }
 
 func (s *failingWrites) Update(ctx context.Context, key *apikey.Key) error {
-	if s.fail {
-		return errSink
+	if s.fail != nil {
+		return s.fail
 	}
 	return s.MemoryStore.Update(ctx, key)
 }
 
 func (s *failingWrites) Delete(ctx context.Context, id string) error {
-	if s.fail {
-		return errSink
+	if s.fail != nil {
+		return s.fail
 	}
 	return s.MemoryStore.Delete(ctx, id)
 }

@@ -50,10 +50,10 @@ func (a *Authority) follow(r *http.Request, need *Need) (followed *http.Request,
 	return r.WithContext(ctx), stop
 }
 
-// endedOutside reports whether the context of a request has ended for another reason
-// than that it was followed, and was served or had its key ended.
-func endedOutside(ctx context.Context) bool {
-	if ctx.Err() == nil {
+// clientGone reports whether the context of a request was cancelled from outside, and not
+// by follow, since the request was served or its key had ended.
+func clientGone(ctx context.Context) bool {
+	if ctx.Err() != context.Canceled {
 		return false
 	}
 	cause := context.Cause(ctx)

@@ -307,7 +307,7 @@ func (id *identity) Value(key any) any {
 			return id
 		}
 	case *core:
-		if id.core != nil && key == id.core() {
+		if key == id.core() {
 			return id
 		}
 	case visitKey:

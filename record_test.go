@@ -133,11 +133,7 @@ func refusals(t testing.TB) (*logged, []refusing) {
 		return func() *http.Request { return withKey("GET", "/", text) }
 	}
 	posted := func(contentType string, body io.Reader) func() *http.Request {
-		return func() *http.Request {
-			r := httptest.NewRequest("POST", "/", body)
-			r.Header.Set("Content-Type", contentType)
-			return r
-		}
+		return func() *http.Request { return posting(contentType, body) }
 	}
 	return log, []refusing{
 		{"no key", apikey.ErrNoKey, 401, false, guarded, keyed("")},
@@ -334,7 +330,6 @@ func TestAClientThatHasGoneIsSaidToHave(t *testing.T) {
 	assert.Equal(t, 202, e.Status)
 }
 
-// The same over a connection, which the client closes while the handler runs.
 // Under EndWithKey each request has a context that ends with it.
 func TestAClientHasNotGoneWhereARequestIsServedOrItsKeyEnds(t *testing.T) {
 	for name, row := range map[string]struct {
@@ -367,6 +362,7 @@ func TestAClientHasNotGoneWhereARequestIsServedOrItsKeyEnds(t *testing.T) {
 	}
 }
 
+// The same over a connection, which the client closes while the handler runs.
 func TestAClientThatHangsUpIsSaidToHaveGone(t *testing.T) {
 	log := newLogged(t, apikey.Options{})
 	running := make(chan struct{})
@@ -470,9 +466,9 @@ func TestAnOuterEntryMasksWhatAnInnerAuthorityRefuses(t *testing.T) {
 	for name, r := range map[string]*http.Request{
 		"two in the query":                    httptest.NewRequest("GET", "/?k=first-secret&k=other-secret", http.NoBody),
 		"an escape in the query that is none": httptest.NewRequest("GET", "/?k=first-secret%zz", http.NoBody),
-		"two in a form":                       posting("application/x-www-form-urlencoded", "k=first-secret&k=other-secret"),
-		"two in JSON":                         posting(jsonT, `{"k":"first-secret","k":"other-secret"}`),
-		"JSON that is none":                   posting(jsonT, `{"k":"first-secret"`),
+		"two in a form":                       posting("application/x-www-form-urlencoded", strings.NewReader("k=first-secret&k=other-secret")),
+		"two in JSON":                         posting(jsonT, strings.NewReader(`{"k":"first-secret","k":"other-secret"}`)),
+		"JSON that is none":                   posting(jsonT, strings.NewReader(`{"k":"first-secret"`)),
 	} {
 		t.Run(name, func(t *testing.T) {
 			r.Header.Set("X-Outer", "a key that logs both")
@@ -484,8 +480,8 @@ func TestAnOuterEntryMasksWhatAnInnerAuthorityRefuses(t *testing.T) {
 	}
 }
 
-func posting(contentType, body string) *http.Request {
-	r := httptest.NewRequest("POST", "/", strings.NewReader(body))
+func posting(contentType string, body io.Reader) *http.Request {
+	r := httptest.NewRequest("POST", "/", body)
 	r.Header.Set("Content-Type", contentType)
 	return r
 }
@@ -585,10 +581,9 @@ func TestARouteIsNotReadOnceItIsAnothers(t *testing.T) {
 	log := newLogged(t, apikey.Options{})
 	router := chi.NewRouter()
 	limited := func(next http.Handler) http.Handler { return http.TimeoutHandler(next, time.Millisecond, "late") }
-	slow := says("late")
 	router.With(limited, log.RequireKey()).Get("/slow/{id}", func(w http.ResponseWriter, r *http.Request) {
 		time.Sleep(2 * time.Millisecond)
-		slow.ServeHTTP(w, r)
+		says("late").ServeHTTP(w, r)
 	})
 	router.With(log.RequireKey()).Get("/quick/{id}", says("ok").ServeHTTP)
 	var clients sync.WaitGroup

@@ -772,12 +772,7 @@ func TestWhatComesAfterShutdownIsCountedAsLost(t *testing.T) {
 
 func TestShutdownWritesTheLogThoughTheStoreHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		until := make(chan struct{})
-		store := newRecordingStore()
-		store.failWith(func() error {
-			<-until
-			return nil
-		})
+		store, release := newHangingStore()
 		sink := &testSink{behave: slow(900 * time.Millisecond)}
 		auth, err := apikey.New(t.Context(), store, &apikey.Options{Log: apikey.LogOptions{Sink: sink}})
 		require.NoError(t, err)
@@ -789,7 +784,7 @@ func TestShutdownWritesTheLogThoughTheStoreHangs(t *testing.T) {
 		require.ErrorContains(t, err, "recording last uses")
 		require.NotContains(t, err.Error(), "log")
 		require.Len(t, sink.entries(), 2)
-		close(until)
+		release()
 	})
 }
 

@@ -340,9 +340,8 @@ func TestReflectionFindsNoKeyInWhatAHandlerGets(t *testing.T) {
 		ask(handler, withKey("GET", "/", secretText))
 		ask(handler, httptest.NewRequest("GET", "/?a=1&key="+secretText, http.NoBody))
 		ask(handler, withKey("GET", "/?key=another+text", secretText))
-		r := httptest.NewRequest("POST", "/", readerFunc(strings.NewReader(`{"API_Key":"`+secretText+`"}`).Read))
-		r.Header.Set("Content-Type", jsonT)
-		require.Equal(t, 200, ask(handler, r).Code)
+		body := readerFunc(strings.NewReader(`{"API_Key":"` + secretText + `"}`).Read)
+		require.Equal(t, 200, ask(handler, posting(jsonT, body)).Code)
 	}
 }
 

@@ -62,14 +62,6 @@ func (b *useBatch) note(held *heldKey, at time.Time, from, newest *Digest) {
 	if b.recorder == nil {
 		return
 	}
-	if !b.marks {
-		use := Use{KeyID: held.key.ID, At: at}
-		if *from != *newest {
-			use.From, use.To = *from, *newest
-		}
-		b.add(use)
-		return
-	}
 	before, mark := held.used.Load(), newUseMark(b.current.Load(), at)
 	if before>>useMarkBits == mark>>useMarkBits {
 		if before < mark {
@@ -79,10 +71,16 @@ func (b *useBatch) note(held *heldKey, at time.Time, from, newest *Digest) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	held.used.Store(newUseMark(b.current.Load(), at))
-	b.marked = append(b.marked, held)
+	use := Use{KeyID: held.key.ID, At: at}
 	if *from != *newest {
-		merge(b.uses, Use{held.key.ID, at, *from, *newest})
+		use.From, use.To = *from, *newest
+	}
+	if b.marks {
+		held.used.Store(newUseMark(b.current.Load(), at))
+		b.marked = append(b.marked, held)
+	}
+	if !b.marks || use.To != (Digest{}) {
+		merge(b.uses, use)
 	}
 	b.wait()
 }

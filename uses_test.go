@@ -30,6 +30,17 @@ func newRecordingStore() *recordingStore {
 	return &recordingStore{MemoryStore: apikey.NewMemoryStore()}
 }
 
+// newHangingStore returns one that records nothing before it is released.
+func newHangingStore() (store *recordingStore, release func()) {
+	until := make(chan struct{})
+	store = newRecordingStore()
+	store.failWith(func() error {
+		<-until
+		return nil
+	})
+	return store, func() { close(until) }
+}
+
 func (s *recordingStore) RecordUses(ctx context.Context, uses []apikey.Use) error {
 	s.mu.Lock()
 	s.batches = append(s.batches, uses)
@@ -145,12 +156,7 @@ func TestUsesTakeNoMoreMemoryThanThereAreKeys(t *testing.T) {
 // A cache that asks anew holds the key anew.
 func TestUsesTakeNoMoreMemoryWhileABatchHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		until := make(chan struct{})
-		store := newRecordingStore()
-		store.failWith(func() error {
-			<-until
-			return nil
-		})
+		store, release := newHangingStore()
 		auth, err := apikey.New(t.Context(), struct {
 			apikey.ManagedStore
 			apikey.UseRecorder
@@ -165,7 +171,7 @@ func TestUsesTakeNoMoreMemoryWhileABatchHangs(t *testing.T) {
 			most = max(most, auth.WaitingUses())
 		}
 		require.LessOrEqual(t, most, 12)
-		close(until)
+		release()
 		synctest.Wait()
 		require.NoError(t, auth.Shutdown(t.Context()))
 	})

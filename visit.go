@@ -217,7 +217,7 @@ func (v *visit) howEnded(rec *record) {
 	case !v.returned:
 		rec.outcome, rec.reason = OutcomeError, reasonPanic
 	case rec.reason != "":
-	case v.next.Context().Err() == context.Canceled && endedOutside(v.next.Context()):
+	case clientGone(v.next.Context()):
 		rec.reason = reasonClientGone
 	}
 	if rec.status == 0 && v.returned && v.observed {

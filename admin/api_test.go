@@ -200,6 +200,7 @@ func TestCallsRefused(t *testing.T) {
 		{name: "limit twice", key: "full", method: "GET", path: "?limit=1&limit=1", status: 400},
 		{name: "made-up cursor", key: "full", method: "GET", path: "?cursor=*", status: 400},
 		{name: "cursor that is no text", key: "full", method: "GET", path: "?cursor=_w", status: 400},
+		{name: "cursor with a NUL", key: "full", method: "GET", path: "?cursor=AA", status: 400},
 		{name: "ID that is no text", key: "full", method: "GET", path: "/%ff", status: 404},
 		{name: "unknown parameter", key: "full", method: "GET", path: "?page=2", status: 400},
 

@@ -31,9 +31,9 @@ type querier interface {
 // earlier pages is seen when these are read again.
 //
 // A selection by key, outcome, status, method or path, as far as that tells the route,
-// only looks where in time such entries are. Parts of the log that have
-// them all, though in no entry together, are searched entry by entry, and so are
-// those that match the path's route and not its rest.
+// only looks where in time such entries are. Parts of the log that have them all,
+// though in no entry together, are searched entry by entry, and so are those that match
+// the path's route and not its rest.
 func (l *Log) ReadLog(ctx context.Context, q apikey.LogQuery) ([]apikey.LogEntry, string, error) {
 	entries, next, err := l.readLog(ctx, q)
 	if err != nil {

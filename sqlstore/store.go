@@ -19,8 +19,8 @@ import (
 // by any number of processes on one database too.
 //
 // Lookups come first: all else that is done to keys takes at most half of the
-// connections that the handle allows, so that nothing an administrator does keeps requests waiting for
-// one.
+// connections that the handle allows, so that nothing an administrator does keeps
+// requests waiting for one.
 //
 // What a method reports as done is committed, and as durable as the database
 // commits. Errors wrap the driver's, but for violations of uniqueness, whose

@@ -7,7 +7,6 @@ import (
 	"embed"
 	"errors"
 	"io/fs"
-	"time"
 
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
@@ -48,29 +47,18 @@ func isUnique(err error) bool {
 	return e.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE || e.Code() == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY
 }
 
-// beginImmediate waits for the write lock until ctx is done, however long the handle's
-// busy_timeout is.
-func beginImmediate(ctx context.Context, conn *sql.Conn) error {
-	for {
-		_, err := conn.ExecContext(ctx, "BEGIN IMMEDIATE")
-		if err == nil || !isBusy(err) {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return err
-		case <-time.After(10 * time.Millisecond):
-		}
-	}
-}
-
 // exclusive runs step in a transaction that has the write lock from its start:
-// definitions are part of transactions in SQLite.
+// definitions are part of transactions in SQLite. It waits for that however short the
+// handle's busy_timeout is.
 func exclusive(ctx context.Context, conn *sql.Conn, step func() error) error {
-	if err := beginImmediate(ctx, conn); err != nil {
+	err := whileBusy(ctx, func() error {
+		_, err := conn.ExecContext(ctx, "BEGIN IMMEDIATE")
+		return err
+	})
+	if err != nil {
 		return err
 	}
-	err := step()
+	err = step()
 	if err == nil {
 		_, err = conn.ExecContext(ctx, "COMMIT")
 	}

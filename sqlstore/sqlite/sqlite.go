@@ -189,15 +189,21 @@ func dsn(path string, params []string) string {
 func useWAL(ctx context.Context, db *sql.DB) error {
 	ctx, cancel := context.WithTimeout(ctx, busyTimeout)
 	defer cancel()
+	var mode string
+	err := whileBusy(ctx, func() error {
+		return db.QueryRowContext(ctx, "PRAGMA journal_mode = WAL").Scan(&mode)
+	})
+	if err == nil && mode != "wal" {
+		return fmt.Errorf("its journal mode stays %q: the file system or the file does not allow WAL", mode)
+	}
+	return err
+}
+
+// whileBusy calls do until ctx is done, as long as somebody else has the lock it needs.
+func whileBusy(ctx context.Context, do func() error) error {
 	for {
-		var mode string
-		err := db.QueryRowContext(ctx, "PRAGMA journal_mode = WAL").Scan(&mode)
-		switch {
-		case err == nil && mode == "wal":
-			return nil
-		case err == nil:
-			return fmt.Errorf("its journal mode stays %q: the file system or the file does not allow WAL", mode)
-		case !isBusy(err):
+		err := do()
+		if err == nil || !isBusy(err) {
 			return err
 		}
 		select {

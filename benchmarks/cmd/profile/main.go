@@ -1,7 +1,7 @@
 // Command profile says what processor time went into, as `go test -cpuprofile` has
 // recorded it, a line for each kind of work:
 //
-//	go run ./cmd/profile NAME=FILE...
+//	go run ./cmd/profile NAME.prof...
 //
 // Its lines are in the format of benchmarks, so that ../report makes tables of them.
 package main
@@ -10,18 +10,15 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/google/pprof/profile"
 )
 
 func main() {
-	for _, arg := range os.Args[1:] {
-		name, file, ok := strings.Cut(arg, "=")
-		if !ok {
-			fmt.Fprintf(os.Stderr, "profile: %q is not NAME=FILE\n", arg)
-			os.Exit(2)
-		}
+	for _, file := range os.Args[1:] {
+		name := strings.TrimSuffix(filepath.Base(file), ".prof")
 		if err := report(os.Stdout, name, file); err != nil {
 			fmt.Fprintf(os.Stderr, "profile: %s: %v\n", file, err)
 			os.Exit(1)

@@ -59,7 +59,7 @@ func (l *FloorLog) LogStats() apikey.LogStats {
 func (l *FloorLog) Floor(keys Keys, need apikey.Permission, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		at := time.Now()
-		key, status := keys.judge(r, need)
+		key, status := keys.judgeHeader(r, need)
 		if status != http.StatusOK {
 			w.WriteHeader(status)
 			return

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"hash/crc32"
 	"math/rand/v2"
+	"net/http"
 	"slices"
 	"time"
 
@@ -34,15 +35,24 @@ const MaxText = 256
 // Find returns the key that text opens now, if it may do what need says. It is
 // what each peer's validator calls, so that they differ in nothing but themselves.
 func (k Keys) Find(text string, need apikey.Permission) *Key {
+	key, _ := k.judge(text, need)
+	return key
+}
+
+// judge returns the key that text opens, or the status that refuses it.
+func (k Keys) judge(text string, need apikey.Permission) (*Key, int) {
 	if len(text) > MaxText {
-		return nil
+		return nil, http.StatusUnauthorized
 	}
 	var buf [MaxText]byte
 	key := k[sha256.Sum256(buf[:copy(buf[:], text)])]
-	if key == nil || !key.Expires.IsZero() && !time.Now().Before(key.Expires) || !slices.Contains(key.Permissions, need) {
-		return nil
+	if key == nil || !key.Expires.IsZero() && !time.Now().Before(key.Expires) {
+		return nil, http.StatusUnauthorized
 	}
-	return key
+	if !slices.Contains(key.Permissions, need) {
+		return nil, http.StatusForbidden
+	}
+	return key, http.StatusOK
 }
 
 const (
