@@ -13,8 +13,8 @@ type thing struct {
 const thingBytes = 128 // with its text and what refers to it
 
 // hold returns things of that many megabytes. A server that holds nothing collects its
-// garbage whenever there are four megabytes of it, a hundred times a second and more,
-// so that one would measure little else.
+// garbage whenever there are four megabytes of it, more than a hundred times a second,
+// which few that are in use do.
 func hold(megabytes int) []*thing {
 	things := make([]*thing, megabytes<<20/thingBytes)
 	for i := range things {
