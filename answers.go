@@ -28,7 +28,7 @@ func (e *Error) SetHeaders(h http.Header) {
 		h.Set("Retry-After", strconv.Itoa(int(seconds)))
 	}
 	if len(e.Challenges) > 0 {
-		h["Www-Authenticate"] = e.Challenges
+		h["Www-Authenticate"] = slices.Clone(e.Challenges) // e may be shared
 	}
 }
 
@@ -57,6 +57,7 @@ func render(e *Error) *renderedProblem {
 // valid credential, 403 naming the missing permissions for a valid key, and the
 // other statuses of [Error]. It is the default.
 func ProblemErrors(w http.ResponseWriter, _ *http.Request, err *Error) {
+	err = err.completed()
 	made := err.rendered
 	if made == nil || made.status != err.Status || made.detail != err.Detail || len(err.Missing) > 0 {
 		made = render(err)
@@ -74,7 +75,7 @@ const otterSentence = "The specified API key does not have the proper permission
 // where others tell 401 from 403. Route groups that take Basic or Bearer still
 // answer 401 with a challenge, since their clients wait for it.
 func OtterErrors(w http.ResponseWriter, _ *http.Request, err *Error) {
-	refusal := *err
+	refusal := *err.completed()
 	switch refusal.Status {
 	case http.StatusUnauthorized:
 		refusal.Detail = otterSentence

@@ -39,6 +39,37 @@ func states(t *testing.T) (*apikey.Authority, map[apikey.Reason]string) {
 	return auth, texts
 }
 
+// TestErrorsOfHosts: an Error that a host has made says what its reason does, where the
+// host has left that out.
+func TestErrorsOfHosts(t *testing.T) {
+	for _, row := range []struct {
+		err    *apikey.Error
+		status int
+		detail string
+	}{
+		{apikey.NewError(apikey.ErrKeyRevoked), 401, "The API key is not valid."},
+		{&apikey.Error{Reason: apikey.ErrForbidden}, 403, "The API key does not have the permission that this action needs."},
+		{&apikey.Error{Reason: apikey.ErrForbidden, Detail: "Not on Sundays."}, 403, "Not on Sundays."},
+		{&apikey.Error{Reason: apikey.ErrForbidden, Status: 404, Detail: "Not found."}, 404, "Not found."},
+		{&apikey.Error{Reason: "a stranger's"}, 500, "The server is not set up for this request."},
+		{&apikey.Error{}, 500, "The server is not set up for this request."},
+	} {
+		w, before := httptest.NewRecorder(), *row.err
+		apikey.ProblemErrors(w, nil, row.err)
+		require.Equal(t, row.status, w.Code)
+		require.Contains(t, w.Body.String(), row.detail)
+		require.Equal(t, before, *row.err, "it may be shared")
+
+		w = httptest.NewRecorder()
+		apikey.OtterErrors(w, nil, row.err)
+		if row.status == 401 {
+			row.status = 403 // which is how Otter answers
+		}
+		require.Equal(t, row.status, w.Code)
+	}
+	require.Equal(t, time.Second, apikey.NewError(apikey.ErrStoreFailed).RetryAfter)
+}
+
 // TestOneAnswer: the host is told why, the client is not.
 func TestOneAnswer(t *testing.T) {
 	auth, texts := states(t)

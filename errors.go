@@ -85,9 +85,10 @@ func (r Reason) Error() string { return "apikey: " + reasons[r].text }
 type Error struct {
 	Reason Reason
 	// Status is the HTTP status of the plain truth; an [ErrorHandler] may answer
-	// with another.
+	// with another. 0: the Reason's.
 	Status int
 	// Detail is a sentence for the client. It holds nothing that the client sent.
+	// Empty: the Reason's.
 	Detail string
 	// Missing is what the key lacks, or the alternatives of which it lacks all.
 	Missing []Permission
@@ -102,6 +103,31 @@ type Error struct {
 	cause    error
 	// rendered is what ProblemErrors writes, as long as nobody changed the fields.
 	rendered *renderedProblem
+}
+
+// NewError returns the refusal for a reason, with its status and what a client is told:
+// for hosts that refuse requests by themselves.
+func NewError(reason Reason) *Error {
+	about, known := reasons[reason]
+	if !known {
+		about = reasons[ErrUndeclared]
+	}
+	e := &Error{Reason: reason, Status: about.status, Detail: about.detail}
+	if e.Status == http.StatusServiceUnavailable {
+		e.RetryAfter = retryAfter
+	}
+	return e
+}
+
+// completed returns e, or a copy with what whoever made it has left to the Reason.
+func (e *Error) completed() *Error {
+	if e.Status != 0 && e.Detail != "" {
+		return e
+	}
+	c, about := *e, NewError(e.Reason)
+	setDefault(&c.Status, about.Status)
+	setDefault(&c.Detail, about.Detail)
+	return &c
 }
 
 // Error returns the reason and, if there is one, the error behind it. It holds
@@ -169,23 +195,13 @@ func (a *Authority) refuse(f *failure) *Error {
 }
 
 func (a *Authority) newError(f *failure) *Error {
-	about := reasons[f.reason]
-	e := &Error{
-		Reason:   f.reason,
-		Status:   about.status,
-		Detail:   about.detail,
-		Missing:  f.missing,
-		httpAuth: a.httpAuth,
-		cause:    f.cause,
-	}
+	e := NewError(f.reason)
+	e.Missing, e.httpAuth, e.cause = f.missing, a.httpAuth, f.cause
 	if f.detail != "" {
 		e.Detail = f.detail
 	}
-	switch e.Status {
-	case http.StatusUnauthorized:
+	if e.Status == http.StatusUnauthorized {
 		e.Challenges = slices.Clone(a.challenges)
-	case http.StatusServiceUnavailable:
-		e.RetryAfter = retryAfter
 	}
 	if f.reason == ErrNoKey {
 		e.Detail += " " + a.waysIn

@@ -213,19 +213,23 @@ func (a *Authority) Update(ctx context.Context, id string, version int64, spec K
 // Rotate gives the key a new generated text. The one before it opens the key for
 // the overlap, 0 to 30 days; one that an earlier rotation left opens it no more.
 // The error wraps [ErrKeyRevoked] for a revoked key.
-func (a *Authority) Rotate(ctx context.Context, id string, overlap time.Duration) (*Key, Secret, error) {
-	return a.rotate(ctx, id, overlap, a.generated())
+func (a *Authority) Rotate(
+	ctx context.Context, id string, overlap time.Duration, only ...Precondition,
+) (*Key, Secret, error) {
+	return a.rotate(ctx, id, overlap, a.generated(), only)
 }
 
 // RotateCustom is [Authority.Rotate] to a text of the caller's choice, to which
 // the rules of [Authority.IssueCustom] apply.
-func (a *Authority) RotateCustom(ctx context.Context, id string, overlap time.Duration, text string) (*Key, error) {
-	key, _, err := a.rotate(ctx, id, overlap, newText{text: text})
+func (a *Authority) RotateCustom(
+	ctx context.Context, id string, overlap time.Duration, text string, only ...Precondition,
+) (*Key, error) {
+	key, _, err := a.rotate(ctx, id, overlap, newText{text: text}, only)
 	return key, err
 }
 
 func (a *Authority) rotate(
-	ctx context.Context, id string, overlap time.Duration, text newText,
+	ctx context.Context, id string, overlap time.Duration, text newText, only []Precondition,
 ) (*Key, Secret, error) {
 	problem := text.validate()
 	if overlap < 0 || overlap > maxOverlap {
@@ -234,7 +238,10 @@ func (a *Authority) rotate(
 	if problem != nil {
 		return nil, Secret{}, problem
 	}
-	notRevoked := func(key *Key, _ time.Time) error {
+	rotatable := func(key *Key, _ time.Time) error {
+		if err := checkAll(only, key); err != nil {
+			return err
+		}
 		if !key.RevokedAt.IsZero() {
 			return fmt.Errorf("%w: it cannot be rotated", ErrKeyRevoked)
 		}
@@ -254,7 +261,7 @@ func (a *Authority) rotate(
 		}
 		return nil
 	}
-	key, err := a.change(ctx, id, ActionRotate, notRevoked, replace)
+	key, err := a.change(ctx, id, ActionRotate, rotatable, replace)
 	if err != nil {
 		return nil, Secret{}, err
 	}
@@ -263,8 +270,11 @@ func (a *Authority) rotate(
 
 // Revoke ends the key for good. Its text stays in use, and the key in the list.
 // Revoking a revoked key changes nothing.
-func (a *Authority) Revoke(ctx context.Context, id string) (*Key, error) {
+func (a *Authority) Revoke(ctx context.Context, id string, only ...Precondition) (*Key, error) {
 	return a.change(ctx, id, ActionRevoke, func(key *Key, now time.Time) error {
+		if err := checkAll(only, key); err != nil {
+			return err
+		}
 		if !key.RevokedAt.IsZero() {
 			return errUnchanged
 		}
@@ -275,7 +285,7 @@ func (a *Authority) Revoke(ctx context.Context, id string) (*Key, error) {
 
 // Delete removes the key from the store, and frees its text. The access log keeps its
 // entries, and gets one more. Deleting a key that is not there is no error.
-func (a *Authority) Delete(ctx context.Context, id string) error {
+func (a *Authority) Delete(ctx context.Context, id string, only ...Precondition) error {
 	key, err := a.stored(ctx, id)
 	if errors.Is(err, ErrNotFound) {
 		return nil
@@ -283,7 +293,7 @@ func (a *Authority) Delete(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	if err := checkVersion(ctx, key); err != nil {
+	if err := checkAll(only, key); err != nil {
 		return err
 	}
 	if err := a.delegate(ctx, ActionDelete, key, nil); err != nil {
@@ -328,9 +338,6 @@ func (a *Authority) change(ctx context.Context, id string, action Action, do edi
 	for attempt := 1; ; attempt++ {
 		before, err := a.stored(ctx, id)
 		if err != nil {
-			return nil, err
-		}
-		if err := checkVersion(ctx, before); err != nil {
 			return nil, err
 		}
 		after, now := before.Clone(), time.Now()

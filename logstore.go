@@ -9,12 +9,12 @@ import (
 // A LogSink keeps the access log. An [Authority] calls it from one goroutine,
 // with what was recorded since the call before.
 //
-// WriteLog keeps all of entries, of which there are up to 500, in no order. Where it
+// WriteLog keeps all of entries, of which there are up to 500, in any order. Where it
 // returns an error, some may be missing: it is called again with the same ones, and
 // keeps each ID once. It neither changes entries nor uses the slice after it has
-// returned. Its ctx ends after 4 seconds. It holds up memory, see [LogOptions], and
-// no request, but that a log which is required refuses requests while a write takes
-// over a second. A panic is an error.
+// returned. Its ctx ends after 4 seconds. A slow one makes no request wait, but fills
+// memory, see [LogOptions]; where the log is required, requests are refused while a
+// write takes over a second. A panic is an error.
 type LogSink interface {
 	WriteLog(ctx context.Context, entries []LogEntry) error
 }
@@ -42,9 +42,11 @@ type LogQuery struct {
 	Path string
 	// From is the first moment, and To the first one after.
 	From, To time.Time
-	// Cursor is where a page before said that this one begins.
+	// Cursor is where a page before said that this one begins. Any other is a
+	// [FieldError].
 	Cursor string
-	// Limit is the most entries to return, and at least 1.
+	// Limit is the most entries to return. Stores get at least 1; AccessLog takes 0
+	// for 50.
 	Limit int
 	// Bodies asks for the texts of bodies, which are left out otherwise.
 	Bodies bool

@@ -50,6 +50,13 @@ func TestPermissions(t *testing.T) {
 			r.Header.Set("X-ApiKey", text)
 			_, err := auth.Check(nil, r, row.need)
 			require.Equal(t, row.want, err == nil)
+
+			grants := func(need apikey.Permission) bool { return auth.Catalog().Grants(row.held, need) }
+			if needed := row.need.Permissions(); len(needed) == 1 {
+				require.Equal(t, row.want, grants(needed[0]))
+			}
+			require.False(t, grants("unknown:action"), "nor may full control do what the catalog does not know")
+			require.False(t, grants(""))
 		})
 	}
 }

@@ -141,6 +141,16 @@ func (c Catalog) list() string {
 	return joinPermissions(names, ", ")
 }
 
+// Grants reports whether a key that holds held may do what needs need, as
+// [Authority.Require] would say. What the catalog does not know nobody may. It is for
+// handlers that show more to some than to others:
+//
+//	key, _ := apikey.FromContext(r.Context())
+//	mayTrigger := catalog.Grants(key.Permissions, apikey.JobsTrigger)
+func (c Catalog) Grants(held []Permission, need Permission) bool {
+	return c.knows(need) && c.grants(held, need)
+}
+
 // grants reports whether someone who holds held may do what needs need, which the
 // catalog knows. What it has dropped thus grants nothing: nothing needs it.
 func (c Catalog) grants(held []Permission, need Permission) bool {

@@ -598,6 +598,26 @@ func TestAuthorizer(t *testing.T) {
 	got := f.call("", "GET", "", "")
 	require.Equal(t, 403, got.StatusCode)
 	require.NotContains(t, got.text, "4711")
+	for _, row := range refusals {
+		refusal = row.err
+		got := f.call("", "GET", "", "")
+		require.Equal(t, row.status, got.StatusCode, row.err)
+		require.Contains(t, got.text, row.text)
+	}
+}
+
+// refusals are errors by which an Authorizer can say why.
+var refusals = []struct {
+	err    error
+	status int
+	text   string
+}{
+	{apikey.ErrForbidden, 403, "does not have the permission"},
+	{fmt.Errorf("no session: %w", apikey.ErrNoKey), 401, "No API key was given."},
+	{&apikey.Error{Reason: apikey.ErrStoreFailed}, 503, "cannot be checked at the moment"},
+	{&apikey.Error{Reason: apikey.ErrNoKey, Detail: "Sign in first."}, 401, "Sign in first."},
+	{&apikey.Error{Reason: apikey.ErrForbidden, Status: 404, Detail: "Not here."}, 404, "Not here."},
+	{&apikey.Error{}, 500, "not set up for this request"},
 }
 
 type lookupOnly struct{}

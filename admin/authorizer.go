@@ -14,9 +14,10 @@ import (
 // that is. The request it returns, r where it is nil, is the one that is served. Several
 // requests may be decided on at once.
 //
-// An error that is or wraps an [*apikey.Error] is answered as that says, by the
-// API with application/problem+json and by the page in HTML; any other with 403,
-// and its text is not shown. The Authorizer writes nothing to w.
+// An error that is or wraps an [*apikey.Error], or an [apikey.Reason] such as
+// [apikey.ErrForbidden], is answered as that says, by the API with
+// application/problem+json and by the page in HTML; any other with 403, and its text
+// is not shown. The Authorizer writes nothing to w.
 type Authorizer func(w http.ResponseWriter, r *http.Request, need apikey.Permission) (
 	actor apikey.Actor, authorized *http.Request, err error,
 )

@@ -85,11 +85,11 @@ func (a *api) revoke(w http.ResponseWriter, r *http.Request) {
 		writeProblem(w, p)
 		return
 	}
-	ctx, ok := a.unchanged(w, r)
+	only, ok := a.unchanged(w, r)
 	if !ok {
 		return
 	}
-	key, err := a.auth.Revoke(ctx, idOf(r))
+	key, err := a.auth.Revoke(r.Context(), idOf(r), only...)
 	a.answerKey(w, r, key, err)
 }
 
@@ -133,11 +133,11 @@ func (a *api) rotate(w http.ResponseWriter, r *http.Request) {
 		writeProblem(w, p)
 		return
 	}
-	ctx, ok := a.unchanged(w, r)
+	only, ok := a.unchanged(w, r)
 	if !ok {
 		return
 	}
-	made, err := a.reissue(ctx, idOf(r), overlap, text, custom)
+	made, err := a.reissue(r.Context(), idOf(r), overlap, text, custom, only...)
 	if err != nil {
 		a.writeError(w, r, err)
 		return
@@ -146,11 +146,11 @@ func (a *api) rotate(w http.ResponseWriter, r *http.Request) {
 }
 
 func (a *api) delete(w http.ResponseWriter, r *http.Request) {
-	ctx, ok := a.unchanged(w, r)
+	only, ok := a.unchanged(w, r)
 	if !ok {
 		return
 	}
-	if err := a.auth.Delete(ctx, idOf(r)); err != nil {
+	if err := a.auth.Delete(r.Context(), idOf(r), only...); err != nil {
 		a.writeError(w, r, err)
 		return
 	}

@@ -42,4 +42,11 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	g.next.ServeHTTP(w, r.WithContext(apikey.WithActor(r.Context(), actor)))
 }
 
-func asRefusal(err error) (*apikey.Error, bool) { return errors.AsType[*apikey.Error](err) }
+// asRefusal returns the refusal that err is or wraps, or that of the reason that it is.
+func asRefusal(err error) (*apikey.Error, bool) {
+	if refusal, ok := errors.AsType[*apikey.Error](err); ok {
+		return refusal, true
+	}
+	reason, ok := errors.AsType[apikey.Reason](err)
+	return apikey.NewError(reason), ok
+}

@@ -27,12 +27,12 @@ func (o *office) issue(ctx context.Context, spec apikey.KeySpec, text string, cu
 
 // reissue gives a key a new text, chosen like that of issue.
 func (o *office) reissue(
-	ctx context.Context, id string, overlap time.Duration, text string, custom bool,
+	ctx context.Context, id string, overlap time.Duration, text string, custom bool, only ...apikey.Precondition,
 ) (i issued, err error) {
 	if custom {
-		i.key, err = o.auth.RotateCustom(ctx, id, overlap, text)
+		i.key, err = o.auth.RotateCustom(ctx, id, overlap, text, only...)
 	} else {
-		i.key, i.secret, err = o.auth.Rotate(ctx, id, overlap)
+		i.key, i.secret, err = o.auth.Rotate(ctx, id, overlap, only...)
 	}
 	return i, err
 }

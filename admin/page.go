@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"html/template"
 	"net/http"
 	"strings"
@@ -110,7 +111,8 @@ func (p *page) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	m := message{Status: http.StatusForbidden, Text: "You are not allowed to do this."}
 	if refusal, ok := asRefusal(err); ok {
 		refusal.SetHeaders(w.Header())
-		m.Status, m.Text = refusal.Status, refusal.Detail
+		about := apikey.NewError(refusal.Reason) // says what the Authorizer has not
+		m.Status, m.Text = cmp.Or(refusal.Status, about.Status), cmp.Or(refusal.Detail, about.Detail)
 	}
 	m.LogsToo = m.Status == http.StatusForbidden && p.log && !strings.HasPrefix(placeOf(r.Context()).path, "/logs")
 	p.say(w, r, m)

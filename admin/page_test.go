@@ -496,6 +496,12 @@ func TestPageAuthorizer(t *testing.T) {
 	require.Equal(t, 403, got.StatusCode)
 	require.NotContains(t, got.text, "4711")
 	require.Empty(t, got.Header.Get("WWW-Authenticate"))
+	for _, row := range refusals {
+		refusal = row.err
+		got := f.ask("", "", nil)
+		require.Equal(t, row.status, got.StatusCode, row.err)
+		require.Contains(t, got.text, row.text)
+	}
 }
 
 // TestByKeyOfHTTPAuth: an Authority that takes HTTP authentication by itself keeps

@@ -54,8 +54,8 @@ func (p *page) rotateKey(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		asked.fail("overlap", "must be "+legalOverlap)
 	} else {
-		ctx := apikey.WithVersion(r.Context(), versionOf(form))
-		made, err := p.reissue(ctx, key.ID, overlap, form.Get("text"), form.Get("text") != "")
+		text := form.Get("text")
+		made, err := p.reissue(r.Context(), key.ID, overlap, text, text != "", apikey.IfVersion(versionOf(form)))
 		if err == nil {
 			p.showIssued(w, r, "Key rotated", made)
 			return
@@ -85,7 +85,7 @@ func (p *page) readAction(w http.ResponseWriter, r *http.Request) (key *apikey.K
 type ending struct {
 	Name, Title, Button string
 	Effects             []string
-	do                  func(ctx context.Context, auth *apikey.Authority, id string) error
+	do                  func(ctx context.Context, auth *apikey.Authority, id string, only apikey.Precondition) error
 	then                func(key keyView) string // the page to go to
 }
 
@@ -96,8 +96,8 @@ var endings = []ending{
 			"Requests with it are refused from now on, for good. It cannot be enabled again.",
 			"It stays in the list, and its text cannot be used for another key.",
 		},
-		do: func(ctx context.Context, auth *apikey.Authority, id string) error {
-			_, err := auth.Revoke(ctx, id)
+		do: func(ctx context.Context, auth *apikey.Authority, id string, only apikey.Precondition) error {
+			_, err := auth.Revoke(ctx, id, only)
 			return err
 		},
 		then: func(key keyView) string { return key.Path + "?done=revoked" },
@@ -108,8 +108,8 @@ var endings = []ending{
 			"Requests with it are refused from now on.",
 			"It leaves the list, and its text may be used for another key. Its entries in the access log stay.",
 		},
-		do: func(ctx context.Context, auth *apikey.Authority, id string) error {
-			return auth.Delete(ctx, id)
+		do: func(ctx context.Context, auth *apikey.Authority, id string, only apikey.Precondition) error {
+			return auth.Delete(ctx, id, only)
 		},
 		then: func(keyView) string { return "?done=deleted" },
 	},
@@ -147,7 +147,7 @@ func (p *page) end(e ending) http.HandlerFunc {
 			return
 		}
 		c := confirmation{ending: e}
-		err := e.do(apikey.WithVersion(r.Context(), versionOf(form)), p.auth, key.ID)
+		err := e.do(r.Context(), p.auth, key.ID, apikey.IfVersion(versionOf(form)))
 		if err == nil {
 			p.seeOther(w, r, e.then(p.newKeyView(key, time.Now())))
 			return

@@ -111,14 +111,14 @@ func (p *page) posture(ctx context.Context, now time.Time) (posture, error) {
 }
 
 func (p *page) lacksFullControl(keys []*apikey.Key, now time.Time) bool {
-	catalog := p.auth.Catalog()
-	known := false
+	catalog, known := p.auth.Catalog(), false
 	for _, e := range catalog {
-		known = known || e.Full
-	}
-	for _, key := range keys {
-		for _, held := range key.Permissions {
-			if isFull(catalog, held) && stateOf(key, now) == stateActive {
+		if !e.Full {
+			continue
+		}
+		known = true
+		for _, key := range keys {
+			if stateOf(key, now) == stateActive && catalog.Grants(key.Permissions, e.Permission) {
 				return false
 			}
 		}

@@ -1,7 +1,6 @@
 package admin
 
 import (
-	"context"
 	"net/http"
 	"strconv"
 	"strings"
@@ -32,13 +31,13 @@ func checkIfMatch(lines []string, key *apikey.Key) *problem {
 	}
 }
 
-// unchanged returns the context in which a call acts only on the key as the client
-// has read it, if the client sent If-Match, which only a patch must. Where the key is
-// not as it was then, it answers, and ok is false.
-func (a *api) unchanged(w http.ResponseWriter, r *http.Request) (ctx context.Context, ok bool) {
+// unchanged returns what makes a call act only on the key as the client has read it,
+// if the client sent If-Match, which only a patch must. Where the key is not as it was
+// then, it answers, and ok is false.
+func (a *api) unchanged(w http.ResponseWriter, r *http.Request) (only []apikey.Precondition, ok bool) {
 	lines := r.Header["If-Match"]
 	if len(lines) == 0 {
-		return r.Context(), true
+		return nil, true
 	}
 	key, err := a.auth.Key(r.Context(), idOf(r))
 	if err != nil {
@@ -49,5 +48,5 @@ func (a *api) unchanged(w http.ResponseWriter, r *http.Request) (ctx context.Con
 		writeProblem(w, p)
 		return nil, false
 	}
-	return apikey.WithVersion(r.Context(), key.Version), true
+	return []apikey.Precondition{apikey.IfVersion(key.Version)}, true
 }

@@ -146,22 +146,7 @@ func (p *page) show(w http.ResponseWriter, r *http.Request, status int, name str
 
 // holds reports whether the actor has the permission, as the Authority would say.
 func (o *office) holds(actor apikey.Actor, need apikey.Permission) bool {
-	catalog := o.auth.Catalog()
-	for _, held := range actor.Permissions {
-		if held == need || held == need.Category() || isFull(catalog, held) {
-			return true
-		}
-	}
-	return false
-}
-
-func isFull(catalog apikey.Catalog, p apikey.Permission) bool {
-	for _, e := range catalog {
-		if e.Permission == p {
-			return e.Full
-		}
-	}
-	return false
+	return o.auth.Catalog().Grants(actor.Permissions, need)
 }
 
 // A message is a page that says one thing.

@@ -2,6 +2,7 @@ package apikeytest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -52,7 +53,7 @@ func (l *mapLog) ReadLog(_ context.Context, q apikey.LogQuery) (page []apikey.Lo
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if q.Cursor != "" && len(q.Cursor) != len(logEntry(0).ID) || strings.Contains(q.Cursor, "z") {
-		return nil, "", fmt.Errorf("map: no page has named this cursor")
+		return nil, "", &apikey.FieldError{Field: "cursor", Problem: "no page has named this one"}
 	}
 	for id, e := range l.entries {
 		if (q.Cursor == "" || id < q.Cursor) && selected(q, e) {
@@ -302,6 +303,15 @@ var logPageFaults = []logFaultRow{
 			page, next, err := log.ReadLog(ctx, q)
 			if err != nil {
 				err = fmt.Errorf("the cursor %s: %w", q.Cursor, err)
+			}
+			return page, next, err
+		}}
+	}},
+	{"an unknown cursor is any error", []string{"Log refuses cursors that no page has named"}, func() *logFault {
+		return &logFault{read: func(log *mapLog, ctx context.Context, q apikey.LogQuery) ([]apikey.LogEntry, string, error) {
+			page, next, err := log.ReadLog(ctx, q)
+			if err != nil {
+				err = errors.New("no page has named this cursor")
 			}
 			return page, next, err
 		}}

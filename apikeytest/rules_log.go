@@ -14,15 +14,15 @@ import (
 )
 
 const (
-	saysLogWrite = "WriteLog keeps all of entries or, where it returns an error, as good as none."
+	saysLogWrite = "WriteLog keeps all of entries. Where it returns an error, some may be missing."
 	saysLogOnce  = "After an error it is called again with the same ones, and keeps each ID once."
-	saysLogAlone = "It neither changes entries nor uses them after it has returned."
+	saysLogAlone = "It neither changes entries nor uses the slice after it has returned."
 	saysLogRead  = "ReadLog returns what q selects, the newest first, and where the next page begins: empty at the end."
 	saysLogQuery = "Zero fields select all; an entry must meet each of the others."
 	saysLogPath  = "Path is a prefix of the entry's path, byte for byte."
 	saysLogTime  = "From is the first moment, and To the first one after."
-	saysLogPages = "Cursor is where a page before said that this one begins."
-	saysLogLimit = "Limit is the most entries to return, and at least 1."
+	saysLogPages = "Cursor is where a page before said that this one begins. Any other is a FieldError."
+	saysLogLimit = "Limit is the most entries to return. Stores get at least 1."
 	saysLogTexts = "Bodies asks for the texts of bodies, which are left out otherwise."
 )
 
@@ -460,6 +460,9 @@ func logRefusesCursors(ctx context.Context, log apikey.LogStore) error {
 		page, _, err := log.ReadLog(ctx, apikey.LogQuery{Cursor: cursor, Limit: 10})
 		if err == nil {
 			return fmt.Errorf("ReadLog with the cursor %.60q returned %d entries and no error", cursor, len(page))
+		}
+		if field := (*apikey.FieldError)(nil); !errors.As(err, &field) || field.Field != "cursor" {
+			return fmt.Errorf("ReadLog with the cursor %.60q returned an error that is no FieldError for it: %T", cursor, err)
 		}
 		if len(cursor) > 3 && strings.Contains(err.Error(), cursor) {
 			return fmt.Errorf("the error quotes the cursor, which may be a key in the wrong place: %.100q", err.Error())

@@ -21,7 +21,7 @@ const (
 	bodyBatch = 50
 )
 
-var errLogCursor = errors.New("the cursor is not one that a page of the log has named")
+var errLogCursor = &apikey.FieldError{Field: "cursor", Problem: "is not one that a page of the access log has named"}
 
 // ReadLog implements [apikey.LogStore]. Redis finds where a page begins and where
 // a time does. All else is searched in this process, 1,000 entries to a command; a

@@ -10,7 +10,7 @@ import (
 	"github.com/seed-be062aaa/apikey"
 )
 
-var errLogCursor = errors.New("the cursor is not one that a page of the log has named")
+var errLogCursor = &apikey.FieldError{Field: "cursor", Problem: "is not one that a page of the access log has named"}
 
 // logRange returns the first ID that may be selected and the first one behind
 // all of them.
