@@ -19,7 +19,10 @@ type alarmKind struct {
 	silent int // times it was not told since
 }
 
+// raise tells of trouble. A logger that panics ends no goroutine, of which some are the
+// Authority's own.
 func (a *alarm) raise(msg string, args ...any) {
+	defer func() { _ = recover() }()
 	if silent, due := a.due(msg); due {
 		a.logger.Error("apikey: "+msg, append(args, "suppressed", silent)...) //nolint:sloglint // callers pass constants
 	}

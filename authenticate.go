@@ -10,9 +10,15 @@ import (
 
 // Authenticate returns the key that text opens now. It is for credentials that
 // come by other ways than an HTTP request; for those there is [Authority.Check].
-// It counts as a use of the key, and makes no entry in the access log. The error is an
-// [*Error].
+// It counts as a use of the key, and makes no entry in the access log; in that of the
+// request that ctx belongs to, text is masked. The error is an [*Error].
+//
+// The returned key has no credentials. To change keys on its behalf use [WithActor] and
+// [ActorOf]: without, ctx belongs to the host, which may do all.
 func (a *Authority) Authenticate(ctx context.Context, text string) (*Key, error) {
+	for v := visitOf(ctx); v != nil; v = v.outer {
+		v.note(func(rec *record) { rec.astray(text) })
+	}
 	if a.closed.Load() {
 		return nil, a.refuse(failShutdown)
 	}

@@ -257,6 +257,39 @@ func TestTextsAreKeptAndAllElseIsNot(t *testing.T) {
 	})
 }
 
+// A body in another charset than its type says is no text: the key would not be found.
+func TestABodyThatIsNotUTF8IsNotKept(t *testing.T) {
+	wide := func(text string) string { return strings.Join(strings.Split("\xff\xfe"+text, ""), "\x00") }
+	overBothProtocols(t, http.HandlerFunc(echo), func(s *site) {
+		t := s.T
+		for _, body := range []string{wide(`{"password":"` + goodKey + `"}`), "p\xe4ssw\xf6rd-x9"} {
+			req := newRequest(t, "POST", s.url, body, "Content-Type", "application/json")
+			_, got, e := s.ask(t, req)
+			assert.Equal(t, body, got)
+			assert.Equal(t, apikey.LogBody{Type: "application/json", Omitted: "not a text"}, e.Request)
+			assert.Equal(t, e.Request, e.Response)
+		}
+	})
+}
+
+// A body that ends within the key shows no more of it than any text may.
+func TestABodyThatEndsWithinTheKeyDoesNotShowIt(t *testing.T) {
+	log := newLogged(t, apikey.Options{})
+	log.withLevel(t, apikey.LogBoth, "secure123-abcdefghijklmnop")
+	handler := log.RequireKey()(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/plain")
+		read, _ := io.ReadAll(io.LimitReader(r.Body, 31))
+		_, _ = w.Write(read[:30])
+	}))
+	r := httptest.NewRequest("POST", "/", strings.NewReader("note: secure123-abcdefghijklmnop and so on"))
+	r.Header.Set("X-ApiKey", "secure123-abcdefghijklmnop")
+	r.Header.Set("Content-Type", "text/plain")
+	ask(handler, r)
+	e := log.request(t)
+	assert.Equal(t, "note: [redacted]", e.Request.Text)
+	assert.Equal(t, "note: [redacted]", e.Response.Text)
+}
+
 // A response without a type is of the type that net/http sends it as.
 func TestAResponseWithoutATypeIsWhatItLooksLike(t *testing.T) {
 	zip := "PK\x03\x04" + strings.Repeat("z", 1000)
@@ -295,7 +328,7 @@ func TestAResponseWithoutATypeIsWhatItLooksLike(t *testing.T) {
 				assert.Equal(t, strings.Join(row.pieces, ""), body)
 				sent, _, _ := strings.Cut(resp.Header.Get("Content-Type"), ";")
 				assert.Equal(t, sent, e.Response.Type)
-				kept := strings.HasPrefix(sent, "text/") && !strings.Contains(resp.Header.Get("Content-Type"), "utf-16")
+				kept := strings.HasPrefix(sent, "text/") && !strings.Contains(body, "\x00") // UTF-16 has them too
 				assert.Equal(t, kept, e.Response.Omitted == "")
 				assert.Equal(t, kept, e.Response.Text != "")
 				assert.EqualValues(t, len(body), e.ResponseBytes)

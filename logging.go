@@ -71,8 +71,8 @@ type LogOptions struct {
 	// for, up to 1 GiB. Default: 16 KiB.
 	MaxBody int
 	// Secrets are names, beside those that are secrets everywhere, whose values
-	// are masked in JSON, forms and queries. Letters match in either case, and
-	// "-", "_" and "." are not looked at.
+	// are masked in JSON, forms and queries. Letters match in either case; "-", "_",
+	// ".", brackets and spaces are not looked at.
 	Secrets []string
 	// Redact has the last word on each entry, in the recorder's goroutine: it may
 	// change any text. Where it returns an error or panics, the entry loses its

@@ -152,6 +152,7 @@ func (w *logWriter) copyKept(src io.Reader) (n int64, err error) {
 	piece := capture.pool.get(4 << 10)
 	defer capture.pool.put(piece)
 	buf := (*piece)[:cap(*piece)]
+	clear(buf) // src may say that it wrote more than it did, and a body of another request was here
 	for capture.wants() {
 		read, readErr := src.Read(buf)
 		if read > 0 {

@@ -589,3 +589,32 @@ func TestTheContextIsTheRequests(t *testing.T) {
 	}))), r)
 	log.request(t)
 }
+
+// liar is a reader that says it has read what it has not.
+type liar struct{ left int }
+
+func (l *liar) Read(p []byte) (int, error) {
+	if l.left--; l.left < 0 {
+		return 0, io.EOF
+	}
+	return min(100, len(p)), nil
+}
+
+// A reader that a handler copies from sees nothing of what others have sent.
+func TestReadFromShowsNothingOfOtherRequests(t *testing.T) {
+	overBothProtocols(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/plain")
+		if r.Method == http.MethodPost {
+			echo(w, r)
+			return
+		}
+		_, _ = io.Copy(w, &liar{3})
+	}), func(s *site) {
+		t := s.T
+		for range 20 {
+			s.ask(t, newRequest(t, "POST", s.url, strings.Repeat("another tenant's. ", 200), "Content-Type", "text/plain"))
+			_, body, _ := s.ask(t, newRequest(t, "GET", s.url, ""))
+			assert.NotContains(t, body, "tenant")
+		}
+	})
+}

@@ -41,6 +41,7 @@ type span struct {
 type hunt struct {
 	names   *secretNames
 	places  []Source
+	isQuery bool   // names may begin with the text
 	endings uint64 // of the names of places, see secretNames.mayEnd
 	keys    []maskedKey
 	cut     bool // the text goes on, unseen
@@ -63,18 +64,22 @@ func (m *masker) begin(places []Source, keys []maskedKey) *hunt {
 // end forgets what the hunt was about, but for what lies in memory that the next one
 // writes over: the forms of the keys, and what was decoded.
 func (m *masker) end(h *hunt) {
-	h.places, h.keys, h.cut, h.spans, h.readings[0] = nil, nil, false, h.spans[:0], reading{}
+	h.places, h.isQuery, h.keys, h.cut, h.spans, h.readings[0] = nil, false, nil, false, h.spans[:0], reading{}
 	m.hunts.Put(h)
 }
 
 // line returns text as one inert line without the keys.
-func (m *masker) line(text string, keys []maskedKey) string {
+func (m *masker) line(text string, keys []maskedKey) string { return m.path(text, nil, keys) }
+
+// path is line for a path, in which clients have put queries, by an escaped question mark
+// or by mistake.
+func (m *masker) path(text string, places []Source, keys []maskedKey) string {
 	if isHarmless(text, keys) {
 		return text
 	}
-	h := m.begin(nil, keys)
+	h := m.begin(places, keys)
 	defer m.end(h)
-	return h.short(text, maxLine, nil)
+	return h.short(text, maxLine)
 }
 
 // query is line for a raw query, in which also the values of the places' and of
@@ -85,11 +90,12 @@ func (m *masker) query(raw string, places []Source, keys []maskedKey) string {
 	}
 	h := m.begin(places, keys)
 	defer m.end(h)
-	return h.short(raw, maxQuery, func(h *hunt, text string) { h.findPairs(text, sourceQuery) })
+	h.isQuery = true
+	return h.short(raw, maxQuery)
 }
 
 // short masks a text of one line, of which limit bytes are kept.
-func (h *hunt) short(text string, limit int, find func(*hunt, string)) string {
+func (h *hunt) short(text string, limit int) string {
 	if seen := limit + bodySlack; len(text) > seen {
 		text, h.cut = text[:seen], true
 	}
@@ -98,8 +104,8 @@ func (h *hunt) short(text string, limit int, find func(*hunt, string)) string {
 			return redacted // to mask it alone would spell it
 		}
 	}
-	if find != nil {
-		find(h, text)
+	if h.isQuery {
+		h.findPairs(text, sourceQuery)
 	}
 	h.search(text)
 	if spans := h.merged(); len(spans) > 0 || !isInert(text, limit, false) {
@@ -117,7 +123,8 @@ func (m *masker) body(captured []byte, mediaType string, places []Source, keys [
 	h := m.begin(places, keys)
 	defer m.end(h)
 	text := asString(captured)
-	h.cut = len(text) > limit
+	// The client, the handler or who reads for it may have ended it anywhere.
+	h.cut = true
 	if mediaType == "application/x-www-form-urlencoded" {
 		h.findPairs(text, sourceForm)
 	}
@@ -239,7 +246,13 @@ func (h *hunt) add(start, end int) { h.spans = append(h.spans, span{start: start
 // readsAs reports whether the text holds the key in one of its readings.
 func readsAs(text string, key maskedKey) bool {
 	h := hunt{readings: [1 + layers]reading{{text: text}}}
-	find := func(h *hunt, r *reading) { h.findAll(r.text, key.text, 0) }
+	other := string(key.appendLatin1(nil))
+	find := func(h *hunt, r *reading) {
+		h.findAll(r.text, key.text, 0)
+		if other != "" {
+			h.findAll(r.text, other, 0)
+		}
+	}
 	h.read(0, find, slices.Concat(escapesTogether, escapesApart))
 	return len(h.spans) > 0
 }

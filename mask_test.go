@@ -86,19 +86,20 @@ var spellings = map[string]func(string) string{
 // by means other than the masker's.
 func readings(text string) []string {
 	all := []string{text}
+	add := func(text string, err error) {
+		if err == nil && !slices.Contains(all, text) {
+			all = append(all, text)
+		}
+	}
 	for range 3 {
 		for _, t := range slices.Clip(all) {
-			if u, err := url.QueryUnescape(t); err == nil {
-				all = append(all, u)
-			}
-			if u, err := url.PathUnescape(t); err == nil {
-				all = append(all, u)
-			}
-			all = append(all, html.UnescapeString(t), strings.ReplaceAll(t, `\/`, "/"))
+			add(url.QueryUnescape(t))
+			add(url.PathUnescape(t))
+			add(html.UnescapeString(t), nil)
+			add(strings.ReplaceAll(t, `\/`, "/"), nil)
 			var s string
-			if json.Unmarshal([]byte(`"`+t+`"`), &s) == nil {
-				all = append(all, s)
-			}
+			err := json.Unmarshal([]byte(`"`+t+`"`), &s)
+			add(s, err)
 		}
 		if len(all) > 500 {
 			break
@@ -208,6 +209,12 @@ func TestMaskNames(t *testing.T) {
 		{"cut within an object", "application/json", `{"secret":{"a":[1,`, `{"secret":"[redacted]"`},
 		{"the JSON source", "application/json", `{"API_Key":"ab c"}`, `{"API_Key":"[redacted]"}`},
 		{"a name of the host's own", "application/json", `{"kenn_wort":"abc","X.Pass.No":5}`, `{"kenn_wort":"[redacted]","X.Pass.No":"[redacted]"}`},
+		{"two words", "application/json", `{"API Key":"abc","secret key":"d"}`, `{"API Key":"[redacted]","secret key":"[redacted]"}`},
+		{"a nested form", "application/x-www-form-urlencoded", "user[password]=a&user%5Bpassword%5D=b&token[]=c&id[]=d",
+			"user[password]=[redacted]&user%5Bpassword%5D=[redacted]&token[]=[redacted]&id[]=d"},
+		{"a nested form in a text", "text/plain", "sent user[password]=abc, tokens[0]=b", "sent user[password]=[redacted], tokens[0]=b"},
+		{"TOML", "application/toml", "password = \"abc\"\ntoken =  x\nid = 5", "password = \"[redacted]\"\ntoken =  [redacted]\nid = 5"},
+		{"an empty value in a log line", "text/plain", "password= user=joe", "password= user=joe"},
 		{"no secrets", "application/json", `{"author":"a","monkey":"b","key":"c","basic":"d"}`, `{"author":"a","monkey":"b","key":"c","basic":"d"}`},
 		{"a form", "application/x-www-form-urlencoded", "a=1&key=abc&new%50assword=x%26y&b", "a=1&key=[redacted]&new%50assword=[redacted]&b"},
 		{"a URL in a text", "text/html", `<a href="/x?a=1&amp;key=abc&amp;b=2">`, `<a href="/x?a=1&amp;key=[redacted]&amp;b=2">`},
@@ -241,6 +248,11 @@ func TestMaskNames(t *testing.T) {
 	require.Equal(t, "a=1&key=[redacted]&sess%69on=[redacted]&key&b=%zz",
 		m.query("a=1&key=abc&sess%69on=x&key&b=%zz", otterPlaces, nil))
 	require.Equal(t, "key=[redacted]&b=1", m.query("key=abc&b=1", otterPlaces, nil))
+	require.Equal(t, "Key=[redacted]&KEY=[redacted]", m.query("Key=abc&KEY=d", otterPlaces, nil), "as other servers take it")
+	require.Equal(t, "key%3D[redacted]", m.query("key%3Dabc", otterPlaces, nil))
+	require.Equal(t, "/a?key=[redacted]&b=1", m.path("/a?key=abc&b=1", otterPlaces, nil), "a question mark that was escaped")
+	require.Equal(t, "/a;key=[redacted]", m.path("/a;key=abc", otterPlaces, nil))
+	require.Equal(t, "/a=b/key=c", m.path("/a=b/key=c", otterPlaces, nil))
 	require.Equal(t, "a=1&key=abc", m.query("a=1&key=abc", nil, nil))
 }
 
@@ -275,11 +287,71 @@ func TestMaskAtTheCut(t *testing.T) {
 	}
 }
 
+// TestMaskWhereverABodyEnds: a client that goes, a handler that has read enough and one
+// that writes no more can end a body within the key.
+func TestMaskWhereverABodyEnds(t *testing.T) {
+	m := newMasker(nil)
+	for name, spell := range spellings {
+		for _, key := range []string{maskKey, "a-plain-custom-key", shapeText} {
+			spelt := spell(key)
+			for n := range spelt {
+				got := m.body([]byte("a note: "+spelt[:n]), "text/plain", nil, maskedKeys([]string{key}), 16<<10)
+				whole := got // but for the escape that it may end within
+				if i := strings.LastIndexAny(got, allEscapes); i >= 0 {
+					whole = got[:i]
+				}
+				for _, text := range []string{got, whole} {
+					if leaks(text, key[:12]) != "" {
+						t.Errorf("%s of %q, cut at %d: %s", name, key, n, text)
+					}
+				}
+			}
+		}
+	}
+	ok := func(key, text string) string {
+		return m.body([]byte(text), "text/plain", nil, maskedKeys([]string{key}), 100)
+	}
+	require.Equal(t, `k="[redacted]`, ok("größe-größe", `k="gr\xf6\xdfe-gr\xf6`))
+	require.Equal(t, redacted, ok("secret-key-😀-more", `secret-key-\ud83d\ude`), "half of what two escapes mean")
+	require.Equal(t, "seven: a-plain", ok("a-plain-custom-key", "seven: a-plain"))
+	require.Equal(t, "eight: [redacted]", ok("a-plain-custom-key", "eight: a-plain-"))
+}
+
+// TestMaskLatin1: a key in the bytes of ISO 8859-1, which is also what some languages'
+// escapes say.
+func TestMaskLatin1(t *testing.T) {
+	m := newMasker(nil)
+	for _, row := range []struct{ key, text, want string }{
+		{"pässwörd-x9", "p%E4ssw%F6rd-x9&a=1", "[redacted]&a=1"},
+		{"pässwörd-x9", `k="p\xe4ssw\xf6rd-x9"`, `k="[redacted]"`},
+		{"pässwörd-x9", "p\xe4ssw\xf6rd-x9", redacted},
+		{"pässwörd-x9", "pässwörd-x9", redacted},
+		{"pässwörd-x9", "p\xe4sswort", `p\xe4sswort`},
+		{"ääää", "a %e4%e4%e4%e4 b", redacted}, // as of any other short key
+		{"größe日本", "gr%f6%dfe", "gr%f6%dfe"},  // which has no such form
+		{"\xe4-no-utf-8-text", "/%e4-no-utf-8-text", "/[redacted]"},
+	} {
+		require.Equal(t, row.want, m.query(row.text, otterPlaces, maskedKeys([]string{row.key})), row.text)
+	}
+}
+
+// TestBodiesAreUTF8: what is in another charset than its type says cannot be searched.
+func TestBodiesAreUTF8(t *testing.T) {
+	for text, want := range map[string]bool{
+		"": true, "text": true, "größe": true, "日本": true, "tab\t, \x1b and \x7f": true,
+		"cut gr\xc3": true, "cut \xe6\x97": true, "cut \xf0\x9f\x98": true,
+		"\xc3": true, "gr\xf6\xdfe": false, "gr\xf6": false, "\xff": false, "a\xffb": false, "\x80": false,
+		"a\x00": false, "{\x00\"\x00k\x00": false, "\xff\xfe{\x00": false,
+	} {
+		require.Equal(t, want, isText8(text), "%q", text)
+	}
+}
+
 // TestMaskShortKeys: a key that would be spelt by what is missing.
 func TestMaskShortKeys(t *testing.T) {
 	m := newMasker(nil)
-	require.True(t, maskedKey{text: "1234567"}.short())
-	require.False(t, maskedKey{text: "12345678"}.short())
+	require.True(t, newMaskedKey("1234567").short())
+	require.False(t, newMaskedKey("12345678").short())
 	require.Equal(t, redacted, m.line("/a/s%65cret", maskedKeys([]string{"secret"})))
 	require.Equal(t, redacted, m.line(`/a/s%65cr\u0065t`, maskedKeys([]string{"secret"})))
 	require.Equal(t, "/a/b", m.line("/a/b", maskedKeys([]string{"secret"})))
@@ -367,7 +439,7 @@ func FuzzMask(f *testing.F) {
 func maskedKeys(texts []string) (keys []maskedKey) {
 	for _, text := range texts {
 		if len(addMaskedKeys(nil, []string{text})) > 0 {
-			keys = append(keys, maskedKey{text})
+			keys = append(keys, newMaskedKey(text))
 		}
 	}
 	return keys

@@ -16,7 +16,7 @@ import (
 
 func base64Runs(key string) []string {
 	var forms keyForms
-	forms.spell(maskedKey{key})
+	forms.spell(newMaskedKey(key))
 	return forms.all[forms.plain:]
 }
 
@@ -57,9 +57,9 @@ func (h *hunt) findKeysPlainly(r *reading) {
 			} else {
 				h.findWithin(text, form, 0)
 			}
-			if h.cut && i < forms.plain {
-				h.findTail(text, form)
-			}
+		}
+		if h.cut {
+			h.findTails(text, &forms)
 		}
 	}
 }
@@ -152,7 +152,7 @@ func TestMaskKeysAnywhere(t *testing.T) {
 	for length := 8; length < 60; length++ {
 		key := (`qa"zwsx ` + "edc+rfvtgb/yhnujmik_olpQAZWSXEDCRFVTGBYHNUJMIKOLP0123456789")[:length]
 		var forms keyForms
-		forms.spell(maskedKey{key})
+		forms.spell(newMaskedKey(key))
 		for i, form := range forms.all {
 			for start := range 40 {
 				text := strings.Repeat("\n", start) + form + "\n"

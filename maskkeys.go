@@ -5,12 +5,10 @@ import (
 	"encoding/base64"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 const (
-	// maxMaskedKey is the length up to which a presented text is looked for. What
-	// is longer is no key.
-	maxMaskedKey = 4 << 10
 	// minTail is how much of a key or of a generated key's shape is told from
 	// other text where the rest is cut off.
 	minTail = 8
@@ -20,18 +18,52 @@ const (
 )
 
 // A maskedKey is a presented text, which is looked for in several forms.
-type maskedKey struct{ text string }
+type maskedKey struct {
+	text  string
+	least int // the length of the shortest form
+}
+
+func newMaskedKey(text string) maskedKey {
+	key := maskedKey{text, len(text)}
+	if isLatin1(text) {
+		key.least = utf8.RuneCountInString(text)
+	}
+	return key
+}
 
 // short reports whether a key has too few bytes to be masked by its value: where it
 // is missing would show what it is.
-func (k maskedKey) short() bool { return len(k.text) < 8 }
+func (k maskedKey) short() bool { return k.least < minTail }
+
+// isLatin1 reports whether a text has another form in ISO 8859-1, which is also what
+// escapes like \xe4 and %E4 mean in some languages.
+func isLatin1(text string) bool {
+	odd := false
+	for _, r := range text {
+		if odd = odd || r >= utf8.RuneSelf; r > 0xff {
+			return false // among them what stands for bytes that are no UTF-8
+		}
+	}
+	return odd
+}
+
+// appendLatin1 appends that form, if the key has it.
+func (k maskedKey) appendLatin1(to []byte) []byte {
+	if k.least == len(k.text) {
+		return to
+	}
+	for _, r := range k.text {
+		to = append(to, byte(r))
+	}
+	return to
+}
 
 // addMaskedKeys appends the texts that are keys, or could be. White space around one is
 // what a client put there that was not careful.
 func addMaskedKeys(keys []maskedKey, texts []string) []maskedKey {
 	for _, text := range texts {
-		key := maskedKey{strings.TrimSpace(text)}
-		if key.text != "" && len(key.text) <= maxMaskedKey && !slices.Contains(keys, key) {
+		key := newMaskedKey(strings.TrimSpace(text))
+		if key.text != "" && !slices.Contains(keys, key) {
 			keys = append(keys, key)
 		}
 	}
@@ -42,14 +74,25 @@ func addMaskedKeys(keys []maskedKey, texts []string) []maskedKey {
 // short of.
 func (k maskedKey) leastEncoded() int { return len(k.text)*4/3 - 1 }
 
+// mayEnd reports whether a text that is cut may end within a form of the key: most bodies
+// end in a brace, or a line.
+func (k maskedKey) mayEnd(text string) bool {
+	if len(text) < minTail {
+		return false
+	}
+	last := text[len(text)-1]
+	return isBase64(last) || last >= utf8.RuneSelf || strings.IndexByte(k.text, last) >= 0 || len(withoutHalf(text)) < len(text)
+}
+
 // withPluses returns a key as it is in a query, if nothing else in it is escaped.
 func (k maskedKey) withPluses() string { return strings.ReplaceAll(k.text, " ", "+") }
 
-// keyForms are the forms of one key. None of them is shorter than the key, if that is
-// not short. They are made anew in the memory of another's.
+// keyForms are the forms of one key. If that is not short, none of them is shorter than
+// its least. They are made anew in the memory of another's.
 type keyForms struct {
 	text   string
-	all    []string // begins with it
+	least  int      // the length of the shortest
+	all    []string // begins with text
 	plain  int      // how many of them are not digits of base64
 	memory []byte   // holds them
 	grams  gramIndex
@@ -61,12 +104,16 @@ func (f *keyForms) spell(key maskedKey) {
 		return
 	}
 	f.memory = append(f.memory[:0], key.text...)
-	f.text = asString(f.memory)
+	f.text, f.least = asString(f.memory), key.least
 	f.all = append(f.all[:0], f.text)
 	f.addHex("0123456789abcdef")
 	f.addHex("0123456789ABCDEF")
 	if strings.IndexByte(f.text, ' ') >= 0 {
 		f.all = append(f.all, key.withPluses())
+	}
+	if start := len(f.memory); key.least < len(f.text) {
+		f.memory = key.appendLatin1(f.memory)
+		f.all = append(f.all, asString(f.memory[start:]))
 	}
 	f.plain = len(f.all)
 	f.addRuns()
@@ -124,14 +171,12 @@ func (f *keyForms) addForURLs(run []byte) {
 func (h *hunt) findKeys(text string) {
 	for i, key := range h.keys {
 		switch {
-		case h.cut:
+		case h.cut && key.mayEnd(text):
 			forms := h.formsOf(i)
 			h.findForms(text, forms)
-			for _, form := range forms.all[:forms.plain] {
-				h.findTail(text, form)
-			}
-		case len(text) < len(key.text):
-		case len(text) < key.leastEncoded():
+			h.findTails(text, forms)
+		case len(text) < key.least:
+		case len(text) < key.leastEncoded() && key.least == len(key.text):
 			h.findAll(text, key.text, 0)
 			if strings.IndexByte(key.text, ' ') >= 0 {
 				h.findAll(text, key.withPluses(), 0)
@@ -154,7 +199,7 @@ func (h *hunt) formsOf(i int) *keyForms {
 // findForms finds the forms of a key.
 func (h *hunt) findForms(text string, forms *keyForms) {
 	from := 0
-	if !(maskedKey{forms.text}).short() {
+	if forms.least >= minTail {
 		from = h.findGrams(text, forms)
 	}
 	for i, form := range forms.all {
@@ -178,14 +223,52 @@ func (h *hunt) findAll(text, part string, from int) {
 	}
 }
 
-// findTail finds the beginning of part at the end of a text that is cut there.
-func (h *hunt) findTail(text, part string) {
-	for n := min(len(part)-1, len(text)); n >= minTail; n-- {
-		if strings.HasSuffix(text, part[:n]) {
-			h.add(len(text)-n, len(text))
-			return
+// findTails finds the beginnings of forms at the end of a text that is cut there, perhaps
+// within an escape.
+func (h *hunt) findTails(text string, forms *keyForms) {
+	whole := withoutHalf(text)
+	for i, form := range forms.all {
+		at := tailOf(text, form)
+		if at == len(text) {
+			if at = tailOf(whole, form); at == len(whole) {
+				continue
+			}
+		}
+		switch {
+		case i < forms.plain:
+			h.add(at, len(text))
+		default:
+			h.addRun(text, at, len(text))
 		}
 	}
+}
+
+// tailOf returns where the longest beginning of part is that a text ends in, of minTail
+// bytes or more, or the text's end where there is none.
+func tailOf(text, part string) int {
+	if len(part) <= minTail {
+		return len(text)
+	}
+	for at := max(0, len(text)-len(part)+1); at < len(text); at++ {
+		next := strings.Index(text[at:], part[:minTail])
+		if next < 0 {
+			break
+		}
+		if at += next; strings.HasPrefix(part, text[at:]) {
+			return at
+		}
+	}
+	return len(text)
+}
+
+// withoutHalf returns a text that is cut without what may be the beginning of an escape,
+// or of two that belong together.
+func withoutHalf(text string) string {
+	from := max(0, len(text)-maxEscape)
+	if at := strings.LastIndexAny(text[from:], allEscapes); at >= 0 {
+		return strings.TrimRight(text[:from+at], string(utf8.RuneError))
+	}
+	return text
 }
 
 // findWithin finds, from one place on, the runs of base64 digits that hold part: all

@@ -10,12 +10,13 @@ import (
 // in newPassword and client_secret.
 var (
 	wholeSecretNames = []string{
-		"auth", "authorization", "cookie", "jwt", "otp", "passcode", "pin", "proxyauthorization", "pwd", "session",
-		"sessionid", "setcookie", "sid", "sig", "signature", "ticket",
+		"auth", "authorization", "cookie", "jwt", "otp", "pass", "passcode", "pin", "proxyauthorization", "pwd", "session",
+		"sessionid", "setcookie", "sid", "sig", "ticket",
 	}
 	endsOfSecretNames = []string{
 		"accesskey", "apikey", "bearer", "clientkey", "credential", "credentials", "passphrase", "passwd", "password",
-		"privatekey", "secret", "secretkey", "sessionkey", "signingkey", "token",
+		"password1", "password2", "passwordconfirmation", "privatekey", "secret", "secretkey", "sessionkey", "signature",
+		"signingkey", "token",
 	}
 )
 
@@ -55,7 +56,7 @@ func (n *secretNames) add(name secretName) {
 	}
 	group := &n.groups[n.last[two]]
 	*group = append(*group, name)
-	padded := "  " + name.folded // what is before a name is of another kind than its letters
+	padded := "&&" + name.folded // what is before a name is of another kind than its letters
 	end := len(padded)
 	n.third[two] |= 1 << kindOf[padded[end-3]]
 	for last := int(padded[end-1] & 31); last < len(n.before); last += 32 {
@@ -171,7 +172,7 @@ func (s *secretName) is(name string) bool {
 }
 
 // isJoint reports whether a byte in a name does not count.
-func isJoint(c byte) bool { return c == '-' || c == '_' || c == '.' }
+func isJoint(c byte) bool { return c == '-' || c == '_' || c == '.' || c == ' ' || isBracket(c) }
 
 func lowerASCII(c byte) byte {
 	if 'A' <= c && c <= 'Z' {
@@ -181,7 +182,7 @@ func lowerASCII(c byte) byte {
 }
 
 // foldName returns a name as secret names are compared: its ASCII letters small,
-// without "-", "_" and ".".
+// without joints.
 func foldName(name string) string {
 	folded := make([]byte, 0, maxSecretName)
 	for i := range len(name) {
@@ -192,9 +193,10 @@ func foldName(name string) string {
 	return string(folded)
 }
 
-// place reports whether a source of that kind has the name.
+// place reports whether a source of that kind has the name, in either case: a client
+// that got that wrong has sent a key all the same.
 func (h *hunt) place(kind sourceKind, name string) bool {
-	return slices.ContainsFunc(h.places, func(s Source) bool { return s.kind == kind && s.name == name })
+	return slices.ContainsFunc(h.places, func(s Source) bool { return s.kind == kind && strings.EqualFold(s.name, name) })
 }
 
 // findPairs finds the values of secret pairs of a query or a form, and of those
@@ -214,8 +216,10 @@ func (h *hunt) findPairs(text string, kind sourceKind) {
 
 // isPair reports whether a name of a pair is a secret's, or a source's of that kind.
 func (h *hunt) isPair(kind sourceKind, text string, start, end int) bool {
-	// Any of the letters by which most names are ruled out may be escaped.
-	escaped := strings.IndexByte(text[max(start, end-6):end], '%') >= 0
+	// Any of the letters by which most names are ruled out may be escaped, and a plus sign
+	// is a space, which does not count.
+	last := text[max(start, end-6):end]
+	escaped := strings.IndexByte(last, '%') >= 0 || strings.IndexByte(last, '+') >= 0
 	if !escaped && !h.names.mayEnd(text, end, h.endings) {
 		return false
 	}

@@ -35,6 +35,9 @@ func (r *reading) raw(at int) int {
 // allEscapes are what escapes of URLs, JSON and HTML begin with.
 const allEscapes = `%\&`
 
+// maxEscape is the most bytes of an escape: two of \u0041, or a name of HTML.
+const maxEscape = 12
+
 var (
 	escapesTogether = []string{allEscapes}
 	escapesApart    = []string{"%", `\`, "&"}
@@ -212,9 +215,9 @@ func utf16Unit(text string) (unit rune, ok bool) {
 	return unit, true
 }
 
-// unescapeEntity decodes a character reference of HTML, of up to 12 bytes.
+// unescapeEntity decodes a character reference of HTML, of up to maxEscape bytes.
 func unescapeEntity(text string, out []byte) (n, width int) {
-	end := strings.IndexByte(text[:min(12, len(text))], ';')
+	end := strings.IndexByte(text[:min(maxEscape, len(text))], ';')
 	if end < 2 {
 		return 0, 0
 	}

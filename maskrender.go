@@ -8,6 +8,21 @@ import (
 	"unicode/utf8"
 )
 
+// isText8 reports whether the beginning of a body is UTF-8, whatever its type says. In
+// UTF-16 or ISO 8859-1 no key would be found.
+func isText8(text string) bool {
+	text = text[inertLen(text, true):]
+	for i := 1; i <= min(utf8.UTFMax-1, len(text)); i++ {
+		if last := text[len(text)-i:]; utf8.RuneStart(last[0]) {
+			if !utf8.FullRuneInString(last) {
+				text = text[:len(text)-i] // which is cut
+			}
+			break
+		}
+	}
+	return utf8.ValidString(text) && strings.IndexByte(text, 0) < 0
+}
+
 // isInert reports whether a text of no more than limit bytes may stay as it is.
 func isInert(text string, limit int, body bool) bool {
 	return len(text) <= limit && inertLen(text, body) == len(text)

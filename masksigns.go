@@ -127,7 +127,8 @@ func nameBefore(text string, at int) (name string, quoted bool) {
 		return text[max(0, end-2-maxSecretName)+start+1 : end-1], true
 	}
 	start := end
-	for start > 0 && end-start <= maxSecretName && isNameByte(text[start-1]) {
+	indexed := end > 0 && text[end-1] == ']' // as in user[password]=
+	for start > 0 && end-start <= maxSecretName && (isNameByte(text[start-1]) || indexed && isBracket(text[start-1])) {
 		start--
 	}
 	return text[start:end], false
@@ -139,11 +140,14 @@ func isNameByte(c byte) bool {
 	return digits62of[c] != noDigit || c == '_' || c == '-' || c == '.'
 }
 
+func isBracket(c byte) bool { return c == '[' || c == ']' }
+
 // isParameter reports whether the name before the sign at a place is a query
-// source's, in something that looks like a URL.
+// source's, in something that looks like a URL, or in a query.
 func (h *hunt) isParameter(text string, at int, name string) bool {
 	before := at - len(name) - 1
-	return before >= 0 && strings.IndexByte("?&;", text[before]) >= 0 && h.place(sourceQuery, name)
+	begins := before < 0 && h.isQuery || before >= 0 && strings.IndexByte("?&;", text[before]) >= 0
+	return begins && h.place(sourceQuery, name)
 }
 
 func (h *hunt) isHeader(name string) bool {

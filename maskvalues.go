@@ -56,19 +56,20 @@ func nestedEnd(text string, at int) int {
 }
 
 // plainValue finds the value behind a sign: behind a colon the rest of the line,
-// behind an equals sign what stands in quotes, or up to what ends a parameter.
+// behind an equals sign what stands in quotes, or up to what ends a parameter. Spaces on
+// both sides of one do not count.
 func (h *hunt) plainValue(text string, at int) int {
 	ends := "\r\n"
 	start := at + 1
+	for start < len(text) && text[start] == ' ' && (text[at] == ':' || at > 0 && text[at-1] == ' ') {
+		start++
+	}
 	if text[at] == '=' {
 		ends = "&#\"'<>,; \t\r\n"
 		if start < len(text) && (text[start] == '"' || text[start] == '\'') {
 			ends = text[start : start+1]
 			start++
 		}
-	}
-	for start < len(text) && text[start] == ' ' && text[at] == ':' {
-		start++
 	}
 	end := len(text)
 	if n := strings.IndexAny(text[min(start, end):], ends); n >= 0 {

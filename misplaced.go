@@ -12,6 +12,19 @@ import (
 // a request with more, which no client sends by mistake, no text is kept.
 const maxMisplaced = 8
 
+// maxSought is how many bytes of texts that may be keys are looked for in one entry:
+// each byte of a long one costs the recorder time.
+const maxSought = 4 << 10
+
+// isCrowd reports whether a request had too many, or too long, of them.
+func isCrowd(rec *record) bool {
+	n := len(rec.presented[0]) + len(rec.presented[1])
+	for _, text := range rec.misplaced {
+		n += len(text)
+	}
+	return len(rec.misplaced) > maxMisplaced || n > maxSought
+}
+
 // misplaced notes the texts that may be keys of a request in which no one key was
 // found: because they differ, or stand where other routes of this Authority, or
 // other servers, look for keys. Clients send keys in the wrong place.
@@ -90,11 +103,17 @@ func authorizations(lines []string) (texts []string) {
 	return texts
 }
 
-// pairValues returns the values of the pairs of that name, as they are where they
-// cannot be decoded.
+// pairValues returns the values of the pairs of that name, in either case, as they are
+// where they cannot be decoded.
 func pairValues(query, name string) (values []string) {
-	for start, end := range pairsNamed(query, name) {
-		_, value, _ := strings.Cut(query[start:end], "=")
+	for pair := range strings.SplitSeq(query, "&") {
+		key, value, _ := strings.Cut(pair, "=")
+		if plain, err := url.QueryUnescape(key); err == nil {
+			key = plain
+		}
+		if !strings.EqualFold(key, name) {
+			continue
+		}
 		if plain, err := url.QueryUnescape(value); err == nil {
 			value = plain
 		}

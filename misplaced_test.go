@@ -43,6 +43,7 @@ func TestNoTextThatMayBeAKeyIsInAnEntry(t *testing.T) {
 		{"three places of a view", feed, "feed=" + two, []string{"X-Feed-Key", one, "Authorization", basic(three)}, 400},
 		{"Basic that is no base64", feed, "", []string{"Authorization", "Basic " + one, "X-ApiKey", two, "Authorization", "ApiKey " + three}, 401},
 		{"places of others", plain, "", []string{"Authorization", basic(one), "Authorization", "Bearer " + two, "Authorization", "ApiKey " + three}, 401},
+		{"the query's name in another case", plain, "Key=" + one + "&KEY=" + two, nil, 401},
 		{"white space around it", plain, "key=" + url.QueryEscape(" "+one+"\t"), nil, 401},
 		{"no key but another problem", log.Record()(checking(log.Authority, apikey.AllOf("nope"))), "", []string{"X-ApiKey", one, "Authorization", "Bearer " + two}, 500},
 	}
@@ -92,6 +93,37 @@ func TestOfManyTextsThatMayBeKeysNoneIsLookedFor(t *testing.T) {
 			assert.Empty(t, e.Path)
 			assert.Equal(t, "too many texts that may be keys", e.Detail)
 		}
+	}
+}
+
+// Nor is one looked for that is longer than any credential.
+func TestOfVeryLongTextsThatMayBeKeysNoneIsLookedFor(t *testing.T) {
+	log := newLogged(t, apikey.Options{})
+	for i, n := range []int{4 << 10, 4<<10 + 1} {
+		long := strings.Repeat("x", n)
+		r := httptest.NewRequest("GET", "/a/"+long, nil)
+		r.Header.Set("Authorization", "ApiKey "+long)
+		ask(log.RequireKey()(says("served")), r)
+		e := log.requests(t, i+1)[i]
+		assert.NotContains(t, fmt.Sprintf("%+v", e), "xxxxxxxx")
+		assert.Equal(t, i == 1, e.Detail == "too many texts that may be keys", e.Detail)
+	}
+}
+
+// What a handler passes to Authenticate is in no entry of its request either.
+func TestATextThatAHandlerAuthenticatesIsInNoEntry(t *testing.T) {
+	for _, text := range []string{goodKey, "unknown-text-in-a-path"} {
+		log, outer := newLogged(t, apikey.Options{}), newLogged(t, apikey.Options{})
+		handler := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			key, err := log.Authenticate(r.Context(), r.PathValue("key"))
+			assert.Equal(t, text == goodKey, err == nil)
+			assert.Equal(t, text == goodKey, key != nil)
+		})
+		mux := http.NewServeMux()
+		mux.Handle("/feed/{key}/", outer.Record()(log.Record()(handler)))
+		ask(mux, httptest.NewRequest("GET", "/feed/"+text+"/list", nil))
+		assert.Equal(t, "/feed/[redacted]/list", log.request(t).Path)
+		assert.Equal(t, "/feed/[redacted]/list", outer.request(t).Path)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -205,12 +206,8 @@ func (r *recorder) redact(e *LogEntry) {
 
 // texts sets what came from the client, the handler or whoever acts, masked.
 func (r *recorder) texts(e *LogEntry, rec *record, keys []maskedKey) {
-	client := rec.client
-	if rec.remote != "" {
-		client = clientOf(rec.remote)
-	}
-	client = r.masker.line(client, keys)
-	if len(rec.misplaced) > maxMisplaced {
+	client := r.client(rec, keys)
+	if isCrowd(rec) {
 		dropTexts(e, omittedCrowd)
 		e.Client = client
 		return
@@ -221,7 +218,7 @@ func (r *recorder) texts(e *LogEntry, rec *record, keys []maskedKey) {
 		sources = slices.Concat(rec.view.sources, sources)
 	}
 	e.Method = r.masker.line(rec.method, keys)
-	e.Path = r.masker.line(rec.path, keys)
+	e.Path = r.masker.path(rec.path, sources, keys)
 	e.Route = r.masker.line(rec.route, nil)
 	e.Query = r.masker.query(rec.query, sources, keys)
 	e.Fingerprint = r.fingerprint(rec)
@@ -233,9 +230,26 @@ func (r *recorder) texts(e *LogEntry, rec *record, keys []maskedKey) {
 	}
 }
 
+// client returns whose request it was. An address is not masked by what the client
+// sent for a key, which could be a part of it.
+func (r *recorder) client(rec *record, keys []maskedKey) string {
+	client := rec.client
+	if rec.remote != "" {
+		client = clientOf(rec.remote)
+	}
+	if addr, err := netip.ParseAddr(client); err == nil && addr.Zone() == "" {
+		return client
+	}
+	return r.masker.line(client, keys)
+}
+
 func (r *recorder) body(b *recordedBody, sources []Source, keys []maskedKey) LogBody {
 	body := LogBody{Type: r.masker.line(b.mediaType, keys), Omitted: b.omitted}
 	if b.buffer == nil || b.omitted != "" {
+		return body
+	}
+	if !isText8(asString(*b.buffer)) {
+		body.Omitted = omittedBinary
 		return body
 	}
 	if slices.ContainsFunc(keys, maskedKey.short) {

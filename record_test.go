@@ -684,6 +684,23 @@ func TestTheClientIsWhoeverConnected(t *testing.T) {
 	}
 }
 
+// An address stays, whatever its client sends for a key; what only looks like one does not.
+func TestNoKeyErasesAnAddress(t *testing.T) {
+	log := newLogged(t, apikey.Options{})
+	for i, row := range []struct{ remote, key, want string }{
+		{"203.0.113.9:4711", ".", "203.0.113.9"},
+		{"203.0.113.9:4711", "3", "203.0.113.9"},
+		{"[2001:db8::1]:4711", "2001:db8", "2001:db8::1"},
+		{"[fe80::1%a-key-in-a-zone]:4711", "a-key-in-a-zone", "fe80::1%[redacted]"},
+		{"a-key-in-a-name:4711", "a-key-in-a-name", "[redacted]"},
+	} {
+		r := withKey("GET", "/", row.key)
+		r.RemoteAddr = row.remote
+		ask(log.RequireKey()(says("served")), r)
+		assert.Equal(t, row.want, log.requests(t, i+1)[i].Client)
+	}
+}
+
 // ownBody is a body that can be told from others.
 type ownBody struct{ io.Reader }
 

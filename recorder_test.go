@@ -934,3 +934,23 @@ func TestAccessLogReadsWhatTheSinkKeeps(t *testing.T) {
 	_, _, err = writeOnly.AccessLog(t.Context(), apikey.LogQuery{})
 	require.ErrorIs(t, err, errors.ErrUnsupported)
 }
+
+// panickyHandler is a slog.Handler that panics.
+type panickyHandler struct{ slog.Handler }
+
+func (panickyHandler) Enabled(context.Context, slog.Level) bool { return true }
+
+func (panickyHandler) Handle(context.Context, slog.Record) error { panic("a logger that is broken") }
+
+// A logger that panics ends neither the process nor the log.
+func TestALoggerThatPanicsEndsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := newLogged(t, apikey.Options{Logger: slog.New(panickyHandler{slog.DiscardHandler})})
+		log.sink.become(failing)
+		ask(log.RequireKey()(says("served")), withKey("GET", "/", goodKey))
+		wait(time.Second)
+		log.sink.become(nil)
+		wait(recovery)
+		assert.Equal(t, 200, log.request(t).Status)
+	})
+}
