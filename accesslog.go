@@ -12,8 +12,8 @@ const maxLogPage = 1000
 // AccessLog returns the entries of the access log that q selects, the newest
 // first, and where the next page begins, empty at the end. A zero Limit means 50, and
 // the most is 1,000. The error wraps [errors.ErrUnsupported] where the log cannot be
-// read, or is a [FieldError]. An entry is there 200 milliseconds after its request has
-// ended.
+// read, or is a [FieldError]. An entry is there within 200 milliseconds of the end of its
+// request, or later where the sink is slow or fails, see [Authority.LogStats].
 //
 // Whoever may call this sees what all keys have done: the Authority does not
 // judge the reader.

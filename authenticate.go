@@ -38,7 +38,7 @@ func implausible(text string) *failure {
 	switch {
 	case text == "":
 		return failNoKey
-	case !isKeyText(text) || isMistyped(text):
+	case isMistyped(text) || !isKeyText(text):
 		return failMalformedKey
 	}
 	return nil

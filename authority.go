@@ -14,10 +14,10 @@ import (
 // request carries, looks it up in its store, and compares what the key may do
 // with what the route needs.
 //
-// It also manages the keys of a [ManagedStore]: the methods that do return an
-// error that wraps [errors.ErrUnsupported] where the store is none, and those that
-// change something judge the [Actor] in their context. These return errors that wrap
-// [ErrNotFound], [ErrNotDelegated], [ErrConflict], [ErrInUse], [ErrLogFull] or
+// It also manages the keys of a [ManagedStore]. Its methods for that return an error
+// that wraps [errors.ErrUnsupported] where the store is none. Those that change a key
+// ask whether the [Actor] in their context may; a context without one may do all. They
+// return errors that wrap [ErrNotFound], [ErrNotDelegated], [ErrConflict], [ErrInUse], [ErrLogFull] or
 // [FieldError]. After any other, such as a time-out of the store, the change may have
 // been made all the same: Issue may leave a key whose text nobody has, and Rotate one
 // whose text nobody knows. Read the key again.
@@ -163,8 +163,8 @@ type Overrides struct {
 	// expired, has another text or lacks what Require asks for now, or because the
 	// store has failed for so long. [context.Cause] is the [*Error]. It happens
 	// within the bounds that [CacheOptions] states, with the store out of reach a
-	// quarter of TTL later, and where the store has no feed, within TTL. While the
-	// request lasts its key counts as used. Require and its like do this, and Check
+	// quarter of TTL later, and where the store has no feed, or Cache.Off is set,
+	// within TTL. While the request lasts its key counts as used. Require and its like do this, and Check
 	// does not. False: as before.
 	//
 	// It costs a goroutine for each such request. The handler still has to heed its
@@ -172,8 +172,9 @@ type Overrides struct {
 	EndWithKey bool
 }
 
-// With returns a view of the same Authority that takes keys from other sources,
-// or answers refusals in another style. It panics where the sources or the realm
+// With returns a view of the same Authority that differs in what o sets: where it takes
+// keys from, how it answers refusals, the realm, and whether requests end with their
+// key. It panics where the sources or the realm
 // are not legal, as a bad pattern does in net/http: call it at start-up.
 func (a *Authority) With(o Overrides) *Authority {
 	sources, handler, realm := a.sources, a.errors, a.realm

@@ -12,9 +12,11 @@ func checksum(text string) uint32 {
 	b, sum := asBytes(text), ^uint32(0)
 	t := &checksumTables
 	for ; len(b) >= 8; b = b[8:] {
-		word := binary.LittleEndian.Uint64(b) ^ uint64(sum)
-		sum = t[7][byte(word)] ^ t[6][byte(word>>8)] ^ t[5][byte(word>>16)] ^ t[4][byte(word>>24)] ^
-			t[3][byte(word>>32)] ^ t[2][byte(word>>40)] ^ t[1][byte(word>>48)] ^ t[0][byte(word>>56)]
+		word := binary.LittleEndian.Uint64(b)
+		// Half of it does not have to wait for the sum of what is before.
+		later := t[3][byte(word>>32)] ^ t[2][byte(word>>40)] ^ t[1][byte(word>>48)] ^ t[0][byte(word>>56)]
+		sum ^= uint32(word)
+		sum = later ^ t[7][byte(sum)] ^ t[6][byte(sum>>8)] ^ t[5][byte(sum>>16)] ^ t[4][byte(sum>>24)]
 	}
 	for _, c := range b {
 		sum = t[0][byte(sum)^c] ^ sum>>8

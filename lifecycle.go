@@ -39,7 +39,7 @@ func (a *Authority) IssueCustom(ctx context.Context, spec KeySpec, text string) 
 }
 
 // Bootstrap makes the first key of an empty store, of the given text or, where
-// that is empty, a generated one. Of many nodes that start at once on one store,
+// that is empty, a generated one, which the Secret then shows. Of many nodes that start at once on one store,
 // one makes it; the others, and every later start, get [ErrBootstrapped].
 func (a *Authority) Bootstrap(ctx context.Context, spec KeySpec, text string) (*Key, Secret, error) {
 	if err := a.Managed(); err != nil {
@@ -167,7 +167,8 @@ func (a *Authority) stored(ctx context.Context, id string) (*Key, error) {
 	return a.managed.Get(ctx, id)
 }
 
-// Keys returns the keys that q selects, newest first. A zero Limit means 50. The error
+// Keys returns the keys that q selects, newest first. A zero Limit means 50; there is no
+// maximum. The error
 // is a [FieldError] for a negative one, or an After that is no ID.
 func (a *Authority) Keys(ctx context.Context, q Query) ([]*Key, error) {
 	if err := a.Managed(); err != nil {

@@ -5,9 +5,9 @@ import "time"
 // A LogEntry is one line of the access log: a request to a guarded handler, a
 // change to a key, or a gap.
 //
-// Its texts are safe to print. No credential is in them, bodies excepted only
-// where somebody other than a client of this request put one there in a form of
-// their own; texts that come from clients are valid UTF-8 without control
+// Its texts are safe to print. They hold no credential, except that a body may hold a
+// chosen key that this request did not present, or one in a spelling that only the
+// handler knows. Texts that come from clients are valid UTF-8 without control
 // characters, which are spelt as in "\x1b". Bodies keep their line feeds and
 // tabs.
 type LogEntry struct {
@@ -83,7 +83,7 @@ const (
 	OutcomeAllowed Outcome = "allowed" // the handler ran
 	OutcomeDenied  Outcome = "denied"  // refused, see Reason
 	OutcomeError   Outcome = "error"   // the server failed: it could not judge the request, or the handler panicked
-	OutcomeChange  Outcome = "change"  // a key was changed, or with the reason store_failed may have been
+	OutcomeChange  Outcome = "change"  // a key was changed; with the reason store_failed, perhaps it was not
 	OutcomeGap     Outcome = "gap"     // entries were lost
 )
 

@@ -16,7 +16,8 @@ import (
 // A MemoryStore is a [ManagedStore] that keeps its keys in memory and forgets
 // them when the process ends: for tests, and for servers that make their keys
 // anew at each start. It holds a million keys with ease. Lookups take no lock
-// and never wait for a change in progress.
+// and never wait for a change in progress. [NewMemoryStore] makes one, which is safe for
+// concurrent use.
 type MemoryStore struct {
 	table atomic.Pointer[digestTable] // replaced only with mu held
 

@@ -8,7 +8,8 @@ import (
 )
 
 // A MemoryLog is a [LogStore] that keeps the newest entries in memory: for tests,
-// and for servers that keep their keys there too.
+// and for servers that keep their keys there too. [NewMemoryLog] makes one, which is safe
+// for concurrent use.
 type MemoryLog struct {
 	most int
 

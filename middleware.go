@@ -9,7 +9,9 @@ import (
 )
 
 // Require returns middleware that serves only requests whose key holds all of
-// perms. It panics where perms is empty or names what the catalog does not have,
+// perms, and answers others as [Options].Errors says. The handler gets a copy of the
+// request that carries the key, see [FromContext], and not its text, unless
+// [Options].KeepCredential is set. It panics where perms is empty or names what the catalog does not have,
 // as a bad pattern does in net/http: what a route needs is declared at start-up,
 // and a declaration that nobody could meet is a mistake.
 //
@@ -142,9 +144,11 @@ func (a *Authority) forbidCaching(h http.Header, v *visit) {
 // request is never nil: on success it carries the key, see [FromContext], and is
 // without the credential; on failure it is r as it came, its body not yet read.
 // No field of r, nor anything r leads to, is changed, but its Body may have been
-// read. w is used to set a read deadline only, is never written to, and may be
-// nil: that answers to authenticated requests are not to be cached, which Require
-// sees to, is left to the caller.
+// read. w serves to set the read deadline of [Options].BodyTimeout alone and is never
+// written to; if it is nil, only the size of a body is bounded. The caller sees to
+// Cache-Control and Vary, as Require does by itself. Inside a Require of the same
+// Authority a refusal becomes the outcome in the access log, and no body is kept: to ask
+// what a key may do there is [Catalog.Grants].
 //
 // Where the body could not be read to its end the read deadline stays, since the server
 // has to get rid of what the client goes on sending.
@@ -328,8 +332,9 @@ func identityOf(ctx context.Context, key any) *identity {
 }
 
 // FromContext returns the key of the request whose context ctx is or descends
-// from, as [Authority.Require] found it. ok is false, and the Key zero, where no
-// key was required. The copy is the caller's own and holds no credentials.
+// from, as [Authority.Require] or [Authority.Check] found it; of nested Authorities, the
+// innermost. ok is false, and the Key zero, where neither has let the request through. The
+// copy is the caller's own and holds no credentials.
 func FromContext(ctx context.Context) (key Key, ok bool) {
 	id := identityOf(ctx, identityKey{})
 	if id == nil {

@@ -32,8 +32,8 @@ type Options struct {
 	// rules that all keys obey. Default: all others are accepted, and weak ones
 	// flagged.
 	CustomPolicy CustomPolicy
-	// Peppers are what digests are made under, new ones under the first. Keys from
-	// under the others still open, and move to the first as they are used. Several nodes
+	// Peppers are what digests are made under, new ones under the first. Keys whose
+	// digests are under the others still open, and move to the first as they are used. Several nodes
 	// change to a new pepper in two steps: first all of them accept it, {old, new},
 	// then all of them prefer it, {new, old}. Once the old one is left out, keys
 	// that were not used in between are unknown. Default: plain SHA-256, which is

@@ -8,8 +8,8 @@ import (
 )
 
 // A Permission is what a route needs and a key may hold: a category, or a
-// category and an action as in "jobs:view". Both parts are made of lower-case
-// ASCII letters, digits, and "-", "_" or "." after the first.
+// category and an action as in "jobs:view". Each part begins with a lower-case
+// ASCII letter; more of them, digits, "-", "_" and "." may follow.
 type Permission string
 
 // Otter's permissions, and after them this library's own.
@@ -47,8 +47,8 @@ type Entry struct {
 // A Catalog lists the permissions that a server knows, in the order in which an
 // administration page shows them. Routes and new grants may name its entries
 // and the categories of its entries. A key that holds a category holds every
-// action in it but full control; apart from Full entries nothing else implies
-// anything.
+// action in it, save a Full one. A key that holds a Full entry holds everything.
+// Nothing else implies anything.
 type Catalog []Entry
 
 // OtterCatalog returns a new Catalog of Otter's permissions and the library's
@@ -177,8 +177,8 @@ func (c Catalog) missing(held, need []Permission) []Permission {
 	return missing
 }
 
-// A Need is what a route asks of a key. The zero value asks for something that
-// no key has.
+// A Need is what a route asks of a key. The zero value, and one that names no
+// permission or an unknown one, is refused with [ErrUndeclared].
 type Need struct {
 	kind  needKind
 	perms []Permission

@@ -14,6 +14,8 @@ import (
 //   - Lookup returns the key that has a [Credential] with exactly the bytes of
 //     digest, whatever the key's state: refusing disabled, expired and revoked
 //     keys is the caller's work.
+//   - What it returns depends on digest alone. Where lookups are cached, ctx has none
+//     of the request's values, and the answer serves other requests too.
 //   - Where there is none, the error wraps [ErrNotFound]. Any other error means
 //     that the store could not tell, and is answered with 503. It never returns
 //     a nil Key with a nil error.
@@ -22,6 +24,10 @@ import (
 //   - It is safe for concurrent use, and returns soon after ctx is done, then
 //     with the key or with an error other than ErrNotFound.
 //   - No error holds a digest or a key's text.
+//
+// What else it can do, [New] finds out by asserting [ManagedStore], [UseRecorder],
+// [MarkerStore], [ChangeFeed] and [LogSink]: a type that wraps a Store, or embeds the
+// interface, has only what it implements itself.
 type Store interface {
 	Lookup(ctx context.Context, digest Digest) (*Key, error)
 }
@@ -70,7 +76,8 @@ type Query struct {
 	// After is the ID of the last key of the page before; only keys that sort
 	// behind it are listed. Empty: from the start. It need not exist any more.
 	After string
-	// Limit is the most keys to return, and at least 1.
+	// Limit is the most keys to return. Stores get at least 1; [Authority.Keys] takes 0
+	// for 50.
 	Limit int
 	// Search selects keys whose ID, name, description or subject contains this
 	// text, ASCII letters in either case. It is a plain text: nothing in it is a

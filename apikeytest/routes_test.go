@@ -103,6 +103,24 @@ func TestWithKey(t *testing.T) {
 
 	_, ok = apikey.FromContext(r.Context())
 	require.False(t, ok, "the request passed in is not changed")
-	require.PanicsWithValue(t, `apikeytest: WithKey: apikey: permission "A b" is not of the form category or category:action, `+
+	require.PanicsWithValue(t, `apikeytest: apikey: permission "A b" is not of the form category or category:action, `+
 		`each a lower-case letter followed by lower-case letters, digits, '-', '_' or '.'`, func() { apikeytest.WithKey(r, "A b") })
+}
+
+// TestWithKeyActs: a handler that changes keys may do what the key may, and no more.
+func TestWithKeyActs(t *testing.T) {
+	auth, err := apikey.New(t.Context(), apikey.NewMemoryStore(), nil)
+	require.NoError(t, err)
+	spec := apikey.KeySpec{Subject: "user:17", Permissions: []apikey.Permission{apikey.JobsView}}
+	r := apikeytest.WithSpec(apikeytest.WithKey(httptest.NewRequest("GET", "/", nil)), spec)
+	key, ok := apikey.FromContext(r.Context())
+	require.True(t, ok)
+	require.Equal(t, "user:17", key.Subject)
+
+	_, _, err = auth.Issue(r.Context(), apikey.KeySpec{Permissions: []apikey.Permission{apikey.Native}})
+	require.ErrorIs(t, err, apikey.ErrNotDelegated)
+	_, _, err = auth.Issue(r.Context(), apikey.KeySpec{Subject: "user:18", Permissions: spec.Permissions})
+	require.ErrorIs(t, err, apikey.ErrNotDelegated)
+	_, _, err = auth.Issue(r.Context(), spec)
+	require.NoError(t, err)
 }

@@ -1,6 +1,7 @@
 package apikeytest
 
 import (
+	"context"
 	"net/http"
 	"slices"
 
@@ -16,32 +17,40 @@ const header = "X-Apikeytest"
 //
 //	req = apikeytest.WithKey(req, apikey.JobsTrigger)
 //
-// r is not changed. To a Require inside the handler the key is a stranger's. It
-// panics where a permission is not well-formed or is there twice.
+// r is not changed. To a Require inside the handler the key is a stranger's; where the
+// handler changes keys, it acts as their [apikey.Actor] all the same. It panics where a
+// permission is not well-formed or is there twice.
 func WithKey(r *http.Request, perms ...apikey.Permission) *http.Request {
+	return WithSpec(r, apikey.KeySpec{Name: "test", Permissions: perms})
+}
+
+// WithSpec is [WithKey] for handlers that look at more of a key than its permissions, such
+// as its Subject or Metadata.
+func WithSpec(r *http.Request, spec apikey.KeySpec) *http.Request {
 	catalog := apikey.OtterCatalog()
-	for _, p := range perms {
+	for _, p := range spec.Permissions {
 		if !slices.ContainsFunc(catalog, func(e apikey.Entry) bool { return e.Permission == p }) {
 			catalog = append(catalog, apikey.Entry{Permission: p})
 		}
 	}
-	auth, err := apikey.New(r.Context(), apikey.NewMemoryStore(), &apikey.Options{
+	ctx := context.Background() // whoever acts in the request's makes no key here
+	auth, err := apikey.New(ctx, apikey.NewMemoryStore(), &apikey.Options{
 		Catalog: catalog,
 		Sources: []apikey.Source{apikey.FromHeader(header)},
 	})
 	if err != nil {
-		panic("apikeytest: WithKey: " + err.Error())
+		panic("apikeytest: " + err.Error())
 	}
-	_, secret, err := auth.Issue(r.Context(), apikey.KeySpec{Name: "test", Permissions: perms})
+	key, secret, err := auth.Issue(ctx, spec)
 	if err != nil {
-		panic("apikeytest: WithKey: " + err.Error())
+		panic("apikeytest: " + err.Error())
 	}
-	keyed := r.Clone(r.Context())
+	keyed := r.Clone(apikey.WithActor(r.Context(), apikey.ActorOf(*key)))
 	keyed.Body = r.Body
 	keyed.Header.Set(header, secret.Reveal())
 	next, err := auth.Check(nil, keyed, apikey.AnyKey())
 	if err != nil {
-		panic("apikeytest: WithKey: " + err.Error())
+		panic("apikeytest: " + err.Error())
 	}
 	return next
 }

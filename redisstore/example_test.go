@@ -13,7 +13,7 @@ import (
 
 func ExampleOpen() {
 	ctx := context.Background()
-	store, err := redisstore.Open(ctx, "redis://localhost:6379/0")
+	store, err := redisstore.Open(ctx, "redis://localhost:6379/0", nil)
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -63,7 +63,7 @@ func TestUnsafeClientsAreRefused(t *testing.T) {
 func TestOpen(t *testing.T) {
 	addr := shared(t).Options().Addr
 	s := startServer(t, "--requirepass", "s3cret/?#@")
-	store, err := Open(t.Context(), "redis://:"+url.QueryEscape("s3cret/?#@")+"@"+s.addr+"/2?pool_size=3")
+	store, err := Open(t.Context(), "redis://:"+url.QueryEscape("s3cret/?#@")+"@"+s.addr+"/2?pool_size=3", &Options{Prefix: "of-my-own"})
 	require.NoError(t, err)
 	require.Equal(t, "{apikey}:keys", store.keys)
 	require.NoError(t, store.Create(t.Context(), newKey("k")))
@@ -89,7 +89,7 @@ func TestErrorsOfOpenHoldNoPassword(t *testing.T) {
 		"redis://user:PW@" + closed.Addr().String() + "?max_retries=-1", "unix://user:PW@", "PW", "",
 	} {
 		for _, password := range []string{"hunter2", "hunter2/hunter2", "hunter2?hunter2", "hunter2#hunter2", "hunter2%zz", "hunter2:hunter2@"} {
-			_, err := Open(t.Context(), strings.ReplaceAll(at, "PW", password))
+			_, err := Open(t.Context(), strings.ReplaceAll(at, "PW", password), nil)
 			require.Error(t, err)
 			require.NotContains(t, err.Error(), "hunter2", at)
 		}

@@ -1,7 +1,7 @@
 // Package redisstore keeps API keys and their access log in Redis or Valkey,
 // through go-redis: on one server, behind Sentinel, or in a Cluster.
 //
-//	store, err := redisstore.Open(ctx, "redis://localhost:6379/0")
+//	store, err := redisstore.Open(ctx, "redis://localhost:6379/0", nil)
 //
 // Any number of processes may share a store, and one Redis any number of stores,
 // each with a prefix of its own.
@@ -176,22 +176,21 @@ func New(ctx context.Context, client redis.UniversalClient, opts *Options) (*Sto
 // name returns the Redis key, or the channel, that goes by a name in this store.
 func (s *Store) name(name string) string { return "{" + s.prefix + "}:" + name }
 
-// Open returns the store in one Redis server, under the default prefix, by a
-// client of its own. The URL is of the form
+// Open returns the store in one Redis server, by a client of its own. The URL is of the form
 // redis://user:password@host:6379/0?pool_size=20, with rediss for TLS, or
 // unix://user:password@/path/to/redis.sock?db=0; [redis.ParseURL] lists the
-// parameters. No error quotes it. For Sentinel, a Cluster or other options make a
-// client and call [New].
+// parameters. No error quotes it. For Sentinel or a Cluster make a client, with
+// ContextTimeoutEnabled, and call [New]. A nil opts is the default.
 //
 // Close the store after the [apikey.Authority] that uses it.
-func Open(ctx context.Context, url string) (*Store, error) {
+func Open(ctx context.Context, url string, opts *Options) (*Store, error) {
 	options, err := parseURL(url)
 	if err != nil {
 		return nil, err
 	}
 	options.ContextTimeoutEnabled = true
 	client := redis.NewClient(options)
-	s, err := New(ctx, client, nil)
+	s, err := New(ctx, client, opts)
 	if err != nil {
 		return nil, errors.Join(err, client.Close())
 	}

@@ -73,7 +73,9 @@ func Open(ctx context.Context, path string) (*Store, error) {
 }
 
 // New returns a store over a handle of the host's own, opened with
-// modernc.org/sqlite, which the host closes after the store.
+// modernc.org/sqlite, which the host closes after the store. Unlike that of [Open] it
+// keeps no access log: make one by [NewLog] or [OpenLog], and pass it as the Sink of
+// [apikey.LogOptions].
 //
 // How the handle is configured is the host's choice. Advisable are WAL mode;
 // busy_timeout, without which a write fails at once while another is in progress;
