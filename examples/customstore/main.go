@@ -119,7 +119,9 @@ type legacyStore struct{ db *sql.DB }
 func (s legacyStore) Lookup(ctx context.Context, d apikey.Digest) (*apikey.Key, error) {
 	key := &apikey.Key{Permissions: []apikey.Permission{apikey.JobsView}, Credentials: []apikey.Credential{{Digest: d}}}
 	var trigger bool
-	row := s.db.QueryRowContext(ctx, `SELECT id, name, may_trigger, locked FROM api_clients WHERE digest = ?`, d[:])
+	// What a row leaves open is not granted: it may not trigger, and is locked.
+	row := s.db.QueryRowContext(ctx, `SELECT id, COALESCE(name, ''), COALESCE(may_trigger, 0), COALESCE(locked, 1)
+		FROM api_clients WHERE digest = ?`, d[:])
 	err := row.Scan(&key.ID, &key.Name, &trigger, &key.Disabled)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, apikey.ErrNotFound

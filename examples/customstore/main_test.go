@@ -70,6 +70,23 @@ func TestContract(t *testing.T) {
 	apikeytest.TestLookup(t, legacyStore{db}, apikey.DigestOf("b7e1-4c9a"), apikey.DigestOf("9a9a-0001"))
 }
 
+// TestNulls: a column of a legacy table may hold none, and that grants nothing.
+func TestNulls(t *testing.T) {
+	db := openLegacy(t)
+	db.SetMaxOpenConns(1)
+	_, err := db.ExecContext(t.Context(), existing+`
+INSERT INTO api_clients VALUES (4, NULL, 'all unsaid', NULL, NULL), (5, NULL, 'open', NULL, 0), (6, 'no key', NULL, 1, 0);`)
+	require.NoError(t, err)
+	require.NoError(t, addDigests(t.Context(), db))
+	for text, disabled := range map[string]bool{"all unsaid": true, "open": false} {
+		key, err := legacyStore{db}.Lookup(t.Context(), apikey.DigestOf(text))
+		require.NoError(t, err, text)
+		require.Equal(t, disabled, key.Disabled, text)
+		require.Equal(t, []apikey.Permission{apikey.JobsView}, key.Permissions, text)
+		require.Empty(t, key.Name)
+	}
+}
+
 // TestWithoutManagement: what such a store cannot do is said plainly.
 func TestWithoutManagement(t *testing.T) {
 	auth, err := apikey.New(t.Context(), legacyStore{openLegacy(t)}, nil)

@@ -6,6 +6,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -22,16 +23,11 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	log.Fatal(run(context.Background(), listener, os.Stdout))
+	log.Fatal(run(context.Background(), apikey.NewMemoryStore(), listener, os.Stdout))
 }
 
-func run(ctx context.Context, listener net.Listener, output io.Writer) error {
-	auth, err := apikey.New(ctx, apikey.NewMemoryStore(), nil)
-	if err != nil {
-		return err
-	}
-	first := apikey.KeySpec{Name: "first", Permissions: []apikey.Permission{apikey.Native}}
-	_, secret, err := auth.Bootstrap(ctx, first, "")
+func run(ctx context.Context, store apikey.Store, listener net.Listener, output io.Writer) error {
+	auth, err := apikey.New(ctx, store, nil)
 	if err != nil {
 		return err
 	}
@@ -46,8 +42,13 @@ func run(ctx context.Context, listener net.Listener, output io.Writer) error {
 	mux.Handle("/keys/", http.StripPrefix("/keys", keys))
 
 	base := "http://" + listener.Addr().String()
-	fmt.Fprintf(output, "try: curl -H 'X-ApiKey: %s' %s/variables/color\n", secret.Reveal(), base)
-	fmt.Fprintf(output, "and: curl -H 'X-ApiKey: %s' %s/keys\n", secret.Reveal(), base)
+	first := apikey.KeySpec{Name: "first", Permissions: []apikey.Permission{apikey.Native}}
+	if _, secret, err := auth.Bootstrap(ctx, first, ""); err == nil {
+		fmt.Fprintf(output, "try: curl -H 'X-ApiKey: %s' %s/variables/color\n", secret.Reveal(), base)
+		fmt.Fprintf(output, "and: curl -H 'X-ApiKey: %s' %s/keys\n", secret.Reveal(), base)
+	} else if !errors.Is(err, apikey.ErrBootstrapped) { // a store that lasts has its key already
+		return err
+	}
 	return http.Serve(listener, mux)
 }
 

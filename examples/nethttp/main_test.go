@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"io"
 	"net"
 	"net/http"
@@ -8,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/seed-be062aaa/apikey"
 )
 
 // TestServer starts the example, takes the commands that it prints, and runs
@@ -17,11 +20,12 @@ func TestServer(t *testing.T) {
 	require.NoError(t, err)
 	reader, writer := io.Pipe()
 	done := make(chan error, 1)
-	go func() { done <- run(t.Context(), listener, writer) }()
-	defer func() {
+	store := apikey.NewMemoryStore()
+	go func() { done <- run(t.Context(), store, listener, writer) }()
+	t.Cleanup(func() {
 		require.NoError(t, listener.Close())
 		require.ErrorIs(t, <-done, net.ErrClosed)
-	}()
+	})
 	output := make([]byte, 1024)
 	n, err := reader.Read(output)
 	require.NoError(t, err)
@@ -43,15 +47,38 @@ func TestServer(t *testing.T) {
 		{"/keys/permissions", key, 200, "jobs:trigger"},
 		{"/keys", "", 401, "No API key was given"},
 	} {
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, base+row.path, nil)
-		require.NoError(t, err)
-		req.Header.Set("X-ApiKey", row.key)
-		resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(req)
-		require.NoError(t, err)
-		body, err := io.ReadAll(resp.Body)
-		require.NoError(t, err)
-		require.NoError(t, resp.Body.Close())
-		require.Equal(t, row.want, resp.StatusCode, "%+v", row)
-		require.Contains(t, string(body), row.body)
+		status, body := get(t, base+row.path, row.key)
+		require.Equal(t, row.want, status, "%+v", row)
+		require.Contains(t, body, row.body)
 	}
+	testLaterStart(t, store, key)
+}
+
+// testLaterStart: where the store holds a key, it goes on opening the server, and
+// none is made or shown.
+func testLaterStart(t *testing.T, store apikey.Store, key string) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	var output bytes.Buffer
+	done := make(chan error, 1)
+	go func() { done <- run(t.Context(), store, listener, &output) }()
+	status, body := get(t, "http://"+listener.Addr().String()+"/variables/color", key)
+	require.Equal(t, 200, status, body)
+	require.NoError(t, listener.Close())
+	require.ErrorIs(t, <-done, net.ErrClosed)
+	require.Empty(t, output.String())
+}
+
+func get(t *testing.T, url, key string) (status int, body string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	require.NoError(t, err)
+	req.Header.Set("X-ApiKey", key)
+	resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(req)
+	require.NoError(t, err)
+	text, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	return resp.StatusCode, string(text)
 }

@@ -1,6 +1,7 @@
 // Command otter serves the API of Inedo Otter, as far as it is documented, over
 // a small domain in memory, with every route behind the permission that Otter
-// asks for. It shows how a server embeds apikey.
+// asks for. It shows how a server embeds apikey. Of a server's properties it
+// leaves some out: package domain names them.
 //
 //	go run ./examples/otter
 //
@@ -18,6 +19,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -30,6 +32,14 @@ const (
 	// drainTime is how long requests in flight, and then what is still to be
 	// written, may take once the server is told to stop.
 	drainTime = 10 * time.Second
+	// readTimeout is how long a request may take to arrive. It leaves drainTime some
+	// seconds, or who announces a body and sends none would make every stop fail.
+	// With it net/http ends the handler's context: those here that take longer only
+	// write, which needs none.
+	readTimeout = drainTime - 3*time.Second
+	// writeTimeout counts to the last byte of an answer, and that may be a large
+	// package on a slow line.
+	writeTimeout = 5 * time.Minute
 )
 
 type config struct {
@@ -68,14 +78,16 @@ func parse(args []string, output io.Writer) (config, error) {
 	flags.SetOutput(output)
 	flags.StringVar(&c.addr, "addr", "127.0.0.1:8626", "`address` to listen on")
 	flags.StringVar(&c.store, "store", "sqlite:otter.db", "`store` of the keys: "+legalStores)
-	flags.StringVar(&c.errors, "errors", "otter", "`style` of refusals under /api: otter or problem")
+	flags.StringVar(&c.errors, "errors", "otter", "`style` of refusals: otter or problem; "+
+		"/api/api-keys and /administration keep their own")
 	flags.StringVar(&c.bootstrapKey, "bootstrap-key", "",
 		"`text` of the first key of an empty store; any user of this machine can see it, unlike that in "+bootstrapEnv)
 	if err := flags.Parse(args); err != nil {
 		return c, err
 	}
 	if flags.NArg() > 0 {
-		err := fmt.Errorf("unexpected argument %q; all settings are flags, see -h", flags.Arg(0))
+		name, _, _ := strings.Cut(flags.Arg(0), "=") // of a DSN without quotes this may be password=…
+		err := fmt.Errorf("unexpected argument %q; all settings are flags, see -h", name)
 		fmt.Fprintln(output, "otter:", err)
 		return c, err
 	}
@@ -108,9 +120,9 @@ func run(ctx context.Context, c config, output io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", c.addr)
+	listener, err := listen(ctx, c.addr)
 	if err != nil {
-		return fmt.Errorf("-addr %q: %w; legal is HOST:PORT, free on this machine", c.addr, err)
+		return err
 	}
 	base := "http://" + listener.Addr().String()
 	if err := bootstrap(ctx, auth, c.bootstrapKey, base, output); err != nil {
@@ -120,8 +132,25 @@ func run(ctx context.Context, c config, output io.Writer) (err error) {
 	return serve(ctx, listener, handler)
 }
 
+func listen(ctx context.Context, addr string) (net.Listener, error) {
+	const legal = "legal is HOST:PORT, free on this machine"
+	if strings.Trim(addr, ":") == "" { // to net it is any port, on all interfaces
+		return nil, fmt.Errorf("-addr %q: %s", addr, legal)
+	}
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("-addr %q: %w; %s", addr, err, legal)
+	}
+	return listener, nil
+}
+
 func serve(ctx context.Context, listener net.Listener, handler http.Handler) error {
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
+	server := &http.Server{
+		Handler:      handler,
+		ReadTimeout:  readTimeout,
+		WriteTimeout: writeTimeout,
+		IdleTimeout:  2 * time.Minute,
+	}
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
 	select {
@@ -132,7 +161,8 @@ func serve(ctx context.Context, listener net.Listener, handler http.Handler) err
 	drainCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
 	defer cancel()
 	if err := server.Shutdown(drainCtx); err != nil {
-		return fmt.Errorf("requests in flight did not end in %s: %w", drainTime, err)
+		err = fmt.Errorf("requests in flight did not end in %s: %w", drainTime, err)
+		return errors.Join(err, server.Close()) // they are cut off before the store is closed under them
 	}
 	return nil
 }

@@ -484,21 +484,24 @@ func TestStyles(t *testing.T) {
 func TestBadArguments(t *testing.T) {
 	t.Parallel()
 	for args, says := range map[string][]string{
-		"-store nope:":            {`"nope:"`, "memory:", "sqlite:FILE"},
-		"-store otter.db":         {`"otter.db"`, "memory:", "sqlite:FILE"},
-		"-store sqlite:":          {`"sqlite:"`, "sqlite:FILE"},
-		"-store memory:x":         {`"memory:x"`, "memory:"},
-		"-store sqlite::memory:":  {"memory"},
-		"-store sqlite:none/x.db": {"none/x.db"},
-		"-store sqlite:.":         {"sqlite"},
-		"-store sqlite:garbage":   {"not a database"},
-		"-errors x":               {`"x"`, "otter", "problem"},
-		"-errors=":                {`""`, "otter", "problem"},
-		"more":                    {`"more"`},
-		"-store memory: -- more":  {`"more"`},
-		"-addr nope":              {"nope"},
-		"-addr 127.0.0.1:99999":   {"99999"},
-		"-addr otter.invalid:80":  {"otter.invalid"},
+		"-store nope:":             {`"nope:…"`, "memory:", "sqlite:FILE"},
+		"-store otter.db":          {"-store: legal are", "memory:", "sqlite:FILE"},
+		"-store sqlite:":           {`"sqlite:…"`, "sqlite:FILE"},
+		"-store memory:x":          {`"memory:…"`, "memory:"},
+		"-store sqlite::memory:":   {"memory"},
+		"-store sqlite:none/x.db":  {"none/x.db"},
+		"-store sqlite:.":          {"sqlite"},
+		"-store sqlite:garbage":    {"not a database"},
+		"-errors x":                {`"x"`, "otter", "problem"},
+		"-errors=":                 {`""`, "otter", "problem"},
+		"more":                     {`"more"`},
+		"-store host=h password=x": {`argument "password";`}, // without quotes around the DSN
+		"-store memory: -- more":   {`"more"`},
+		"-addr nope":               {"nope"},
+		"-addr 127.0.0.1:99999":    {"99999"},
+		"-addr otter.invalid:80":   {"otter.invalid"},
+		"-addr=":                   {`""`, "HOST:PORT"},
+		"-addr :":                  {`":"`, "HOST:PORT"},
 	} {
 		t.Run(args, func(t *testing.T) {
 			t.Parallel()
@@ -521,7 +524,9 @@ func TestHelp(t *testing.T) {
 	t.Parallel()
 	p := launch(t, t.TempDir(), "-h")
 	assert.Zero(t, p.wait())
-	for _, part := range []string{"-addr", "127.0.0.1:8626", "-store", "sqlite:otter.db", "-errors", "-bootstrap-key"} {
+	for _, part := range []string{
+		"-addr", "127.0.0.1:8626", "-store", "sqlite:otter.db", "-errors", "/api/api-keys", "-bootstrap-key",
+	} {
 		assert.Contains(t, p.output(), part)
 	}
 	p = launch(t, t.TempDir(), "-nope")
@@ -568,8 +573,19 @@ func (u *unfinished) finish(t *testing.T) int {
 	return resp.StatusCode
 }
 
+// stall sends a request that needs no body to be refused, and not the one that it
+// announces.
+func (p *process) stall() {
+	p.t.Helper()
+	conn, err := net.Dial("tcp", strings.TrimPrefix(p.base, "http://"))
+	require.NoError(p.t, err)
+	p.t.Cleanup(func() { conn.Close() })
+	_, err = io.WriteString(conn, "POST /api/jobs/trigger HTTP/1.1\r\nHost: otter\r\nX-ApiKey: wrong\r\nContent-Length: 100\r\n\r\n")
+	require.NoError(p.t, err)
+}
+
 // TestSIGTERM: requests in flight are served to their end, also those that are not
-// authenticated yet, and no last use is lost.
+// authenticated yet, no last use is lost, and a client that stalls holds nothing up.
 func TestSIGTERM(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -579,6 +595,7 @@ func TestSIGTERM(t *testing.T) {
 		got := p.call("POST", "/api/api-keys", admin, fmt.Sprintf(`{"permissions":["variables"],"key":%q,"name":%[1]q}`, key))
 		require.Equal(t, 201, got.status, got.body)
 	}
+	p.stall()
 	requests := []*unfinished{
 		p.upload("X-ApiKey: in the handler\r\n", `{"a":"1"}`),
 		p.upload("", `{"a":"2","API_Key":"in the guard"}`),

@@ -54,6 +54,8 @@ func jobs(auth *apikey.Authority, d *domain.Otter) func(chi.Router) {
 	}
 }
 
+// Behind infrastructure:usage there is no route: Otter has the permission, and
+// documents no call that needs it.
 func infrastructure(auth *apikey.Authority, d *domain.Otter) func(chi.Router) {
 	return func(r chi.Router) {
 		r.With(auth.Require(apikey.InfrastructureView)).Post("/list", d.ListEntries)

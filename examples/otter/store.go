@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/seed-be062aaa/apikey"
@@ -12,8 +13,8 @@ import (
 	"github.com/seed-be062aaa/apikey/sqlstore/sqlite"
 )
 
-// legalStores is for messages. URLs with passwords are not repeated in them.
-const legalStores = "memory:, sqlite:FILE, postgres://…, mysql://… and redis://…"
+// legalStores is for messages.
+const legalStores = "memory:, sqlite:FILE, postgres://… or host=…, mysql://… and redis://…"
 
 // logInMemory is how many entries of the access log are kept where the store keeps
 // none.
@@ -38,22 +39,31 @@ func openStore(ctx context.Context, name string) (apikey.Store, func() error, er
 		return apikey.NewMemoryStore(), func() error { return nil }, nil
 	case kind == "sqlite" && rest != "":
 		store, err = sqlite.Open(ctx, rest)
-	case kind == "postgres", kind == "postgresql":
+	case kind == "postgres", kind == "postgresql", strings.HasPrefix(name, "host="):
 		store, err = postgres.Open(ctx, name, nil)
 	case kind == "mysql":
 		store, err = mysql.Open(ctx, name, nil)
 	case kind == "redis", kind == "rediss":
-		store, err = redisstore.Open(ctx, name)
+		store, err = redisstore.Open(ctx, name, nil)
 	default:
-		if strings.Contains(name, "@") {
-			name = kind + ":…" // a password may follow
-		}
-		return nil, nil, fmt.Errorf("-store %q: legal are %s", name, legalStores)
+		return nil, nil, fmt.Errorf("-store%s: legal are %s", repeatable(name), legalStores)
 	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("-store: %w; legal are %s", err, legalStores)
 	}
 	return store, store.Close, nil
+}
+
+var plainWord = regexp.MustCompile(`^[a-z]+$`)
+
+// repeatable returns what a message may repeat of a -store that is not legal: its
+// kind, if it has one. A password may stand anywhere else.
+func repeatable(name string) string {
+	kind, _, ok := strings.Cut(name, ":")
+	if !ok || !plainWord.MatchString(kind) {
+		return ""
+	}
+	return fmt.Sprintf(" %q", kind+":…")
 }
 
 // logOptions keeps the access log beside the keys, or in memory where the store

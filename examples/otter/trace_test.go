@@ -105,6 +105,15 @@ func TestNoTraceInVariables(t *testing.T) {
 	}
 }
 
+// TestBodyBesideAHeader: with a key in the header nobody looks for one in the body,
+// so that it is a variable like the others.
+func TestBodyBesideAHeader(t *testing.T) {
+	_, c := newServer(t, "otter")
+	const path, body = "/api/variables/global", `{"API_Key":"data","a":"1"}`
+	require.Equal(t, 200, c.send(t, c.keyed("PUT", path, typeJSON, body)).status)
+	assert.JSONEq(t, body, c.send(t, c.keyed("GET", path, "", "")).body)
+}
+
 // TestRawBodies: a variable is its body, byte by byte, whatever the body is
 // labelled and however much it looks as if it held a key.
 func TestRawBodies(t *testing.T) {

@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log"
 	"net/http"
@@ -18,22 +19,21 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	spec := apikey.KeySpec{Name: "demo", Permissions: []apikey.Permission{apikey.Native}}
-	_, secret, err := auth.Issue(context.Background(), spec)
-	if err != nil {
-		log.Fatal(err)
-	}
 	page, err := admin.NewPage(auth, admin.ByKey(auth), nil)
 	if err != nil {
 		log.Fatal(err)
 	}
-
 	r := chi.NewRouter()
 	r.Mount("/keys", page) // for browsers: user api, the key as password
 	r.With(auth.Require(apikey.JobsView)).Get("/jobs", func(w http.ResponseWriter, r *http.Request) {
 		key, _ := apikey.FromContext(r.Context())
 		fmt.Fprintf(w, "hello, %s\n", key.Name)
 	})
-	fmt.Printf("try: curl -H 'X-ApiKey: %s' http://127.0.0.1:8080/jobs\n", secret.Reveal())
+	first := apikey.KeySpec{Name: "demo", Permissions: []apikey.Permission{apikey.Native}}
+	if _, secret, err := auth.Bootstrap(context.Background(), first, ""); err == nil {
+		fmt.Printf("try: curl -H 'X-ApiKey: %s' http://127.0.0.1:8080/jobs\n", secret.Reveal())
+	} else if !errors.Is(err, apikey.ErrBootstrapped) { // a store that lasts has its key already
+		log.Fatal(err)
+	}
 	log.Fatal(http.ListenAndServe("127.0.0.1:8080", r))
 }

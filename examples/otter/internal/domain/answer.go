@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 )
 
@@ -23,12 +24,14 @@ func refuse(status int, format string, args ...any) error {
 	return &clientError{status, fmt.Sprintf(format, args...)}
 }
 
-// answerError writes a refusal. Anything else is a fault of ours, whose text is kept from clients.
+// answerError writes a refusal. Anything else is a fault of ours, whose text is for the log and kept
+// from clients.
 func answerError(w http.ResponseWriter, err error) {
 	if refused, ok := errors.AsType[*clientError](err); ok {
 		http.Error(w, refused.message, refused.status)
 		return
 	}
+	slog.Error("otter: a request could not be answered", "error", err)
 	http.Error(w, "The server failed to answer.", http.StatusInternalServerError)
 }
 

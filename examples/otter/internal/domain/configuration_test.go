@@ -184,6 +184,25 @@ func TestRemediationCanWait(t *testing.T) {
 	})
 }
 
+// TestForgottenRemediations: of what is to start in years, no more is kept than of jobs. What has
+// ended before it is forgotten has taken place.
+func TestForgottenRemediations(t *testing.T) {
+	for start, word := range map[string]string{"2999-12-31T23:00:00": "drifted", "": "current"} {
+		synctest.Test(t, func(t *testing.T) {
+			o := Seeded()
+			token := call(o, "/api/configuration/remediate/server/hdarsintsv1?start="+start)
+			time.Sleep(pendingFor + executingFor)
+			for range keptJobs {
+				_, err := o.triggerJob("hdars", nil)
+				require.NoError(t, err)
+			}
+			assert.NotContains(t, o.jobs, token)
+			assert.Empty(t, o.remediations)
+			assert.Equal(t, []string{word}, words(t, o, "hdarsintsv1"))
+		})
+	}
+}
+
 func TestANewRoleIsDrift(t *testing.T) {
 	a := seeded(t)
 	a.ok("POST", "/api/infrastructure/servers/update/hdarswebsv1", `{"roles":["web","hdars","database"]}`)

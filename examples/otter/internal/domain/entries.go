@@ -2,6 +2,7 @@ package domain
 
 import (
 	"cmp"
+	"encoding/json"
 	"maps"
 	"net/http"
 	"slices"
@@ -188,7 +189,9 @@ func (d *draft) set(m member) (err error) {
 			d.parent, err = decode[string](m, "the name of an environment, or null for no parent")
 		}
 	case "variables":
-		d.variables, err = parseVariables(m.value)
+		if _, err = decode[map[string]json.RawMessage](m, legalVariables); err == nil {
+			d.variables, err = parseVariables(m.value)
+		}
 	}
 	return err
 }

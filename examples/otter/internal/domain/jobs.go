@@ -92,8 +92,22 @@ func (o *Otter) addJob(j *job) string {
 	o.lastJob++
 	j.id = o.lastJob
 	o.jobs[token(j.id)] = j
-	delete(o.jobs, token(j.id-keptJobs))
+	o.forget(token(j.id - keptJobs))
 	return token(j.id)
+}
+
+// forget drops the job with this token, if there is one. A remediation that has not ended by now does
+// not take place, or those that are to start in years would pile up. o.mu is held.
+func (o *Otter) forget(text string) {
+	old, ok := o.jobs[text]
+	if !ok {
+		return
+	}
+	delete(o.jobs, text)
+	if old.remediation != nil {
+		o.settle()
+		o.remediations = slices.DeleteFunc(o.remediations, func(j *job) bool { return j == old })
+	}
 }
 
 // token returns what clients know a job by. To them it is any text.

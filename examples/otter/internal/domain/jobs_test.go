@@ -54,6 +54,7 @@ func TestJobRefusals(t *testing.T) {
 	a := seeded(t)
 	refused(t, a.get("/api/jobs/trigger?template=HDARS"), 404, `Job template "HDARS" does not exist`)
 	for _, path := range []string{"/api/jobs/status", "/api/jobs/logs"} {
+		refused(t, a.do("GET", path, formType, "token=1"), 400, "give it in the query string or the form of a POST")
 		refused(t, a.get(path), 400, `"token" is missing`)
 		refused(t, a.get(path+"?token=a&token=b"), 400, `"token" is repeated`)
 		refused(t, a.get(path+"?token=471"), 404, "No job has this token")

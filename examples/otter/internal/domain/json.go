@@ -15,6 +15,9 @@ type member struct {
 
 // parseJSON checks that text is one JSON value and nothing else. Its error names what was wanted.
 func parseJSON(text []byte, wanted string) (json.RawMessage, error) {
+	if len(bytes.TrimSpace(text)) == 0 {
+		return nil, refuse(http.StatusUnprocessableEntity, "The body is empty: send one %s.", wanted)
+	}
 	var value json.RawMessage
 	err := json.Unmarshal(text, &value)
 	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
@@ -91,9 +94,10 @@ func decode[T any](m member, legal string) (T, error) {
 
 // What a property may be, as decode says it.
 const (
-	legalString = "a string"
-	legalBool   = "true or false"
-	legalNames  = "an array of names"
+	legalString    = "a string"
+	legalBool      = "true or false"
+	legalNames     = "an array of names"
+	legalVariables = "an object of names and values"
 )
 
 func (m member) null() bool { return string(m.value) == "null" }

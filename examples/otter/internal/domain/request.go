@@ -26,12 +26,13 @@ func pathParam(r *http.Request, name string) string {
 	return value
 }
 
-// parameters gathers the parameters of the query string and of a urlencoded form.
+// parameters gathers the parameters of the query string and of a urlencoded form. [http.Request] reads
+// no form in the body of a GET.
 func parameters(w http.ResponseWriter, r *http.Request) (map[string]string, error) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 	if err := r.ParseForm(); err != nil {
 		return nil, unreadable(err, "The parameters cannot be read: send name=value pairs, "+
-			"percent-encoded, in the query string or as application/x-www-form-urlencoded.")
+			"percent-encoded, in the query string or as the application/x-www-form-urlencoded body of a POST.")
 	}
 	merged := map[string]string{}
 	for _, source := range []url.Values{r.PostForm, r.URL.Query()} {
@@ -55,7 +56,7 @@ func required(params map[string]string, name string) (string, error) {
 		return value, nil
 	}
 	return "", refuse(http.StatusBadRequest,
-		"Parameter %q is missing: give it in the query string or the form.", name)
+		"Parameter %q is missing: give it in the query string or the form of a POST.", name)
 }
 
 // readBody reads a whole body, which must be text.

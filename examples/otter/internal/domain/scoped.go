@@ -44,8 +44,8 @@ func compareNames(a, b *string) int {
 type scopedVariable struct {
 	scope
 
-	name   string
-	valued bool
+	name           string
+	valued, marked bool // whether the request has a value, and says if it is sensitive
 	variable
 }
 
@@ -123,6 +123,7 @@ func (o *Otter) setScopedProperty(v *scopedVariable, m member) (err error) {
 		v.valued = true
 		v.value, err = decode[string](m, legalString)
 	case "sensitive":
+		v.marked = true
 		v.sensitive, err = decode[bool](m, legalBool)
 	case "server":
 		err = o.setScopeMember(&v.server, serverKind, m)
@@ -150,11 +151,15 @@ func (o *Otter) setScopeMember(e **entry, k kind, m member) error {
 }
 
 // SetScopedVariable creates or changes the variable that the JSON object in the body describes: the
-// one of that name in exactly that scope.
+// one of that name in exactly that scope. Where the body does not say whether it is sensitive, a
+// variable that exists stays as it is, and a new one is not.
 func (o *Otter) SetScopedVariable(w http.ResponseWriter, r *http.Request) {
 	o.changeScoped(w, r, func(v scopedVariable) error {
 		if !v.valued {
 			return missingProperty("value")
+		}
+		if !v.marked {
+			v.sensitive = o.variables[v.scope][v.name].sensitive
 		}
 		o.setIn(v.scope, v.name, v.variable)
 		return nil

@@ -88,7 +88,8 @@ func TestVariablesRefuse(t *testing.T) {
 		"a long name in the path":      {"PUT", "/api/variables/global/" + strings.Repeat("a", 51), "1", 422, "at most 50"},
 		"a name that ends in a space":  {"PUT", "/api/variables/global/a%20", "1", 422, "a letter or digit last"},
 		"a value that is not UTF-8":    {"PUT", "/api/variables/global/a", "\xff", 422, "valid UTF-8"},
-		"no body":                      {"PUT", "/api/variables/global", "", 422, "send one JSON object"},
+		"no body":                      {"PUT", "/api/variables/global", "", 422, "The body is empty: send one JSON object."},
+		"white space for a body":       {"PUT", "/api/variables/global", " \n", 422, "The body is empty: send one JSON object."},
 		"an array for an object":       {"PUT", "/api/variables/global", "[]", 422, "not an object"},
 		"a string for an object":       {"PUT", "/api/variables/global", `"a"`, 422, "not an object"},
 		"something after the object":   {"PUT", "/api/variables/global", `{} 1`, 422, "nothing after it"},
@@ -145,7 +146,11 @@ func TestOneScopedVariable(t *testing.T) {
 		set(`{"name":"a","value":"2","server":"mdapxsv","environment":"test1"}`)
 		assert.JSONEq(t, `{"a":{"value":"1","sensitive":true}}`, a.ok("GET", "/api/variables/server/mdapxsv", ""))
 		set(`{"name":"a","value":"3","server":"mdapxsv"}`)
-		assert.JSONEq(t, `{"a":"3"}`, a.ok("GET", "/api/variables/server/mdapxsv", ""))
+		assert.JSONEq(t, `{"a":{"value":"3","sensitive":true}}`, a.ok("GET", "/api/variables/server/mdapxsv", ""), "it stays sensitive")
+		set(`{"name":"a","value":"4","sensitive":false,"server":"mdapxsv"}`)
+		assert.JSONEq(t, `{"a":"4"}`, a.ok("GET", "/api/variables/server/mdapxsv", ""))
+		set(`{"name":"a","value":"5","server":"mdapxsv"}`)
+		assert.JSONEq(t, `{"a":"5"}`, a.ok("GET", "/api/variables/server/mdapxsv", ""))
 
 		gone := `{"name":"a","server":"mdapxsv"}`
 		assert.Equal(t, answer{status: 200}, a.do("DELETE", single, objectType, gone))
@@ -186,6 +191,6 @@ func TestScopedVariablesRefuse(t *testing.T) {
 	refused(t, a.post("/api/variables/scoped/all", `[{"name":"a"}]`), 422, `"value" is missing`)
 	refused(t, a.post("/api/variables/scoped/all", `[{"name":"a","value":"1"},{"name":"a","value":"1","role":null}]`), 422, "repeated in one scope")
 	refused(t, a.post("/api/variables/scoped/all", `{}`), 422, "not an array")
-	refused(t, a.post("/api/variables/scoped/all", ``), 422, "send one JSON array")
+	refused(t, a.post("/api/variables/scoped/all", ``), 422, "The body is empty: send one JSON array.")
 	refused(t, a.post("/api/variables/scoped/single", `[]`), 422, "not an object")
 }
