@@ -25,7 +25,7 @@ const (
 )
 
 // released are the directories of the modules that are tagged.
-var released = []string{".", "sqlstore/sqlite"}
+var released = []string{".", "redisstore", "sqlstore/mysql", "sqlstore/postgres", "sqlstore/sqlite"}
 
 // fileProxy lays out the released modules as a module proxy on disk and returns
 // its URL.
@@ -123,6 +123,7 @@ func main() { println(apikey.Native, admin.ByKey(nil) != nil, sqlstore.Options{}
 func TestConsumerOfNested(t *testing.T) {
 	for _, dir := range released[1:] {
 		t.Run(dir, func(t *testing.T) {
+			t.Parallel()
 			c := newConsumer(t)
 			c.write("main.go", fmt.Sprintf("package main\n\nimport _ %q\n\nfunc main() {}\n", path.Join(root, dir)))
 			require.Contains(t, strings.Join(c.modules(), "\n"), path.Join(root, dir)+" "+version)

@@ -108,7 +108,7 @@ func TestGatewayTrailers(t *testing.T) {
 // TestGatewayStreams: with the key in the header, the backend has the body's
 // first part before the client has written the second, and no bound applies.
 func TestGatewayStreams(t *testing.T) {
-	first, length := make(chan string), make(chan int64)
+	first, length := make(chan string, 1), make(chan int64, 1)
 	backend := parsed(t, serving(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		part := make([]byte, 4)
 		_, err := io.ReadFull(r.Body, part)
@@ -134,15 +134,30 @@ func TestGatewayStreams(t *testing.T) {
 			assert.Equal(t, 200, resp.StatusCode)
 		}
 	}()
+	defer func() {
+		writer.Close()
+		<-done // what reports to the test must not outlive it; the client has a timeout
+	}()
 	_, err = io.WriteString(writer, "[1, ")
 	require.NoError(t, err)
-	require.Equal(t, "[1, ", <-first)
+	require.Equal(t, "[1, ", within(t, first))
 	time.Sleep(100 * time.Millisecond) // longer than a searched body may take
 	_, err = io.WriteString(writer, strings.Repeat("2", 2000))
 	require.NoError(t, err)
 	require.NoError(t, writer.Close())
-	require.Equal(t, int64(2000), <-length)
-	<-done
+	require.Equal(t, int64(2000), within(t, length))
+}
+
+// within returns what comes out of a channel, and fails the test where nothing does
+// in time.
+func within[T any](t *testing.T, c <-chan T) (value T) {
+	t.Helper()
+	select {
+	case value = <-c:
+	case <-time.After(waitTime):
+		require.Fail(t, "nothing has come in time")
+	}
+	return value
 }
 
 // TestProxyInFront: all ways lead through a proxy, and its caches are told what

@@ -168,8 +168,16 @@ var once = &http.Client{
 	Timeout:       10 * time.Second,
 }
 
+// do makes the request, and fails the test where that is not answered.
 func (a ask) do(t *testing.T, url string) answer {
 	t.Helper()
+	got, err := a.send(t.Context(), url)
+	require.NoError(t, err)
+	return got
+}
+
+// send is do for other goroutines than the test's, which must not end it.
+func (a ask) send(ctx context.Context, url string) (answer, error) {
 	method := a.method
 	switch {
 	case method != "":
@@ -178,8 +186,10 @@ func (a ask) do(t *testing.T, url string) answer {
 	default:
 		method = "GET"
 	}
-	req, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(a.body))
-	require.NoError(t, err)
+	req, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(a.body))
+	if err != nil {
+		return answer{}, err
+	}
 	if a.chunk {
 		req.Body, req.ContentLength = io.NopCloser(strings.NewReader(a.body)), -1
 		req.Trailer = http.Header{"X-Sum": {"42"}}
@@ -195,11 +205,12 @@ func (a ask) do(t *testing.T, url string) answer {
 		client = once
 	}
 	resp, err := client.Do(req)
-	require.NoError(t, err)
+	if err != nil {
+		return answer{}, err
+	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
-	require.NoError(t, err)
-	return answer{resp.StatusCode, resp.Header, resp.ProtoMajor, string(body)}
+	return answer{resp.StatusCode, resp.Header, resp.ProtoMajor, string(body)}, err
 }
 
 // A way is a request that carries a key in one place, and what is left of it.

@@ -64,11 +64,11 @@ func TestOpenAPIClient(t *testing.T) {
 	require.Equal(t, 401, with(secret).do(t, d.base+"/job").status)
 	require.Equal(t, 200, with(*rotated.JSON200.Secret).do(t, d.base+"/job").status)
 
-	require.Eventually(t, func() bool {
+	eventually(t, func() bool {
 		logs, err := client.ListAccessLogsWithResponse(ctx, &openapiclient.ListAccessLogsParams{KeyId: &id, Status: new(200), Path: new("/job")})
 		require.NoError(t, err)
 		return len(logs.JSON200.Entries) == 2
-	}, waitTime, tick)
+	})
 
 	revoked, err := client.RevokeKeyWithResponse(ctx, id, nil, openapiclient.RevokeKeyJSONRequestBody{})
 	require.NoError(t, err)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -159,81 +160,92 @@ func (d *described) operations(keyID string) (all []operation) {
 // document says; and the document says of none that cannot be.
 func TestOpenAPI(t *testing.T) {
 	d := newDescribed(t, apikey.NewMemoryLog(100))
-	key := []string{"X-ApiKey", fullKey, "Content-Type", jsonType}
-	expect := func(want, got int, answer any) {
-		t.Helper()
-		require.Equal(t, want, got, "%v", answer)
-	}
-	send := func(want int, method, path, body string, header ...string) map[string]any {
-		t.Helper()
-		status, answer := d.send(method, path, body, append(slices.Clone(key), header...)...)
-		expect(want, status, answer)
-		return answer
-	}
-
-	full := `{"name":"n","description":"d","subject":"s","permissions":["jobs:view"],"logging":"both","disabled":false,"expiresAt":"2999-01-01T00:00:00Z","metadata":{"a":"b"}}`
-	made := send(201, "POST", "", full)
-	id := made["key"].(map[string]any)["id"].(string)
+	id := d.successes()
 	path := "/" + id
-	asked := with(made["secret"].(string))
-	asked.kind, asked.body = jsonType, `{"a":1}`
-	require.Equal(t, 200, asked.do(t, d.base+"/job").status)
-	send(201, "POST", "", `{"key":"chosen-text","name":null,"expiresAt":null,"metadata":null}`)
-	send(200, "GET", "?limit=1&q=n", "")
-	send(200, "GET", path, "")
-	send(200, "PATCH", path, `{"name":"m","expiresAt":null,"metadata":{"a":null}}`, "If-Match", `"1"`)
-	send(200, "POST", path+"/rotate", `{"overlap":"1h"}`)
-	send(200, "POST", path+"/rotate", `{"overlap":"0s","key":"chosen-text-2"}`)
-	send(200, "GET", "/permissions", "")
-	send(200, "GET", "/openapi.json", "")
-	require.Eventually(t, func() bool {
-		return len(send(200, "GET", "/access-logs?status=200&path=/job", "")["entries"].([]any)) > 0
-	}, waitTime, tick)
-	send(200, "GET", "/access-logs?limit=3", "")
-
-	send(409, "POST", "", `{"key":"chosen-text"}`)
-	send(422, "POST", "", `{"nam":1,"expiresAt":"2001-01-01T00:00:00Z","permissions":["no:such"]}`)
-	send(422, "PATCH", path, `{"id":"x"}`, "If-Match", `"4"`)
-	send(412, "PATCH", path, `{}`, "If-Match", `"1"`)
-	send(428, "PATCH", path, `{}`)
-	send(412, "POST", path+"/rotate", `{"overlap":"0s"}`, "If-Match", `"1"`)
-	send(412, "POST", path+"/revoke", "", "If-Match", `"1"`)
-	send(412, "DELETE", path, "", "If-Match", `"1"`)
-	send(422, "POST", path+"/rotate", `{}`)
-	send(422, "POST", path+"/revoke", `{"why":"x"}`)
-	d.store.busy.Store(true)
-	send(409, "POST", path+"/rotate", `{"overlap":"0s"}`)
-	send(409, "POST", path+"/revoke", "")
-	d.store.busy.Store(false)
-	for _, op := range d.operations("none") {
-		if strings.Contains(op.path, "none") && op.method != "DELETE" {
-			send(404, op.method, op.path, op.body, "If-Match", `"1"`)
-		}
-	}
-	send(404, "DELETE", "/none", "", "If-Match", `"1"`)
-	send(400, "GET", "/access-logs?status=ok&limit=0", "")
+	d.mistakes(path)
 	d.refusals(id)
-	send(200, "POST", path+"/revoke", "")
-	send(409, "POST", path+"/rotate", `{"overlap":"0s"}`)
-	send(204, "DELETE", path, "")
+	d.expect(200, "POST", path+"/revoke", "")
+	d.expect(409, "POST", path+"/rotate", `{"overlap":"0s"}`)
+	d.expect(204, "DELETE", path, "")
 
 	silent := newDescribed(t, nil)
 	silent.seen = d.seen
-	status, answer := silent.send("GET", "/access-logs", "", key...)
-	expect(501, status, answer)
+	silent.expect(501, "GET", "/access-logs", "")
+	require.ElementsMatch(t, d.documented(), slices.Collect(maps.Keys(d.seen)))
+}
 
-	var documented, seen []string
+// expect makes a request with full control, whose answer must have that status.
+func (d *described) expect(want int, method, path, body string, header ...string) map[string]any {
+	d.t.Helper()
+	header = append([]string{"X-ApiKey", fullKey, "Content-Type", jsonType}, header...)
+	status, answer := d.send(method, path, body, header...)
+	require.Equal(d.t, want, status, "%v", answer)
+	return answer
+}
+
+// successes makes every call that can succeed while a key lives, and returns the ID of
+// a key, whose version is 4 then.
+func (d *described) successes() (id string) {
+	d.t.Helper()
+	made := d.expect(201, "POST", "", `{"name":"n","description":"d","subject":"s","permissions":["jobs:view"],"logging":"both",`+
+		`"disabled":false,"expiresAt":"2999-01-01T00:00:00Z","metadata":{"a":"b"}}`)
+	id = made["key"].(map[string]any)["id"].(string)
+	path := "/" + id
+	asked := with(made["secret"].(string))
+	asked.kind, asked.body = jsonType, `{"a":1}`
+	require.Equal(d.t, 200, asked.do(d.t, d.base+"/job").status)
+	d.expect(201, "POST", "", `{"key":"chosen-text","name":null,"expiresAt":null,"metadata":null}`)
+	d.expect(200, "GET", "?limit=1&q=n", "")
+	d.expect(200, "GET", path, "")
+	d.expect(200, "PATCH", path, `{"name":"m","expiresAt":null,"metadata":{"a":null}}`, "If-Match", `"1"`)
+	d.expect(200, "POST", path+"/rotate", `{"overlap":"1h"}`)
+	d.expect(200, "POST", path+"/rotate", `{"overlap":"0s","key":"chosen-text-2"}`)
+	d.expect(200, "GET", "/permissions", "")
+	d.expect(200, "GET", "/openapi.json", "")
+	eventually(d.t, func() bool {
+		return len(d.expect(200, "GET", "/access-logs?status=200&path=/job", "")["entries"].([]any)) > 0
+	})
+	d.expect(200, "GET", "/access-logs?limit=3", "")
+	return id
+}
+
+// mistakes makes the calls that are refused for what they ask for. The path is that of
+// a key of version 4.
+func (d *described) mistakes(path string) {
+	d.t.Helper()
+	d.expect(409, "POST", "", `{"key":"chosen-text"}`)
+	d.expect(422, "POST", "", `{"nam":1,"expiresAt":"2001-01-01T00:00:00Z","permissions":["no:such"]}`)
+	d.expect(422, "PATCH", path, `{"id":"x"}`, "If-Match", `"4"`)
+	d.expect(412, "PATCH", path, `{}`, "If-Match", `"1"`)
+	d.expect(428, "PATCH", path, `{}`)
+	d.expect(412, "POST", path+"/rotate", `{"overlap":"0s"}`, "If-Match", `"1"`)
+	d.expect(412, "POST", path+"/revoke", "", "If-Match", `"1"`)
+	d.expect(412, "DELETE", path, "", "If-Match", `"1"`)
+	d.expect(422, "POST", path+"/rotate", `{}`)
+	d.expect(422, "POST", path+"/revoke", `{"why":"x"}`)
+	d.store.busy.Store(true)
+	d.expect(409, "POST", path+"/rotate", `{"overlap":"0s"}`)
+	d.expect(409, "POST", path+"/revoke", "")
+	d.store.busy.Store(false)
+	for _, op := range d.operations("none") {
+		if strings.Contains(op.path, "none") && op.method != "DELETE" {
+			d.expect(404, op.method, op.path, op.body, "If-Match", `"1"`)
+		}
+	}
+	d.expect(404, "DELETE", "/none", "", "If-Match", `"1"`)
+	d.expect(400, "GET", "/access-logs?status=ok&limit=0", "")
+}
+
+// documented lists the operations and statuses of the document.
+func (d *described) documented() (all []string) {
 	for _, item := range d.doc.Paths.Map() {
 		for _, op := range item.Operations() {
 			for status := range op.Responses.Map() {
-				documented = append(documented, op.OperationID+" "+status)
+				all = append(all, op.OperationID+" "+status)
 			}
 		}
 	}
-	for what := range d.seen {
-		seen = append(seen, what)
-	}
-	require.ElementsMatch(t, documented, seen)
+	return all
 }
 
 // refusals provokes what every call can answer before it is known what it asks for.

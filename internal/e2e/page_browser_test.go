@@ -38,6 +38,7 @@ const (
 
 	waitTime = 5 * time.Second
 	tick     = 20 * time.Millisecond
+	tabTime  = 2 * time.Minute // for a browser to start, and for all that is done in one tab
 )
 
 // findBrowser returns the path of a Chromium. Where there is none the test is
@@ -60,9 +61,7 @@ func findBrowser(t *testing.T) string {
 // this machine too, by a name that browsers do not trust more than any other.
 func newBrowser(t *testing.T) *browser {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
-	t.Cleanup(cancel)
-	ctx, cancel = chromedp.NewExecAllocator(ctx, append(chromedp.DefaultExecAllocatorOptions[:],
+	ctx, cancel := chromedp.NewExecAllocator(context.Background(), append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(findBrowser(t)), chromedp.UserDataDir(t.TempDir()),
 		chromedp.NoSandbox, chromedp.DisableGPU, chromedp.NoFirstRun,
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true),
@@ -71,6 +70,8 @@ func newBrowser(t *testing.T) *browser {
 	t.Cleanup(cancel)
 	ctx, cancel = chromedp.NewContext(ctx)
 	t.Cleanup(cancel)
+	starting := time.AfterFunc(tabTime, cancel) // a deadline of the context would be the browser's for good
+	defer starting.Stop()
 	require.NoError(t, chromedp.Do(ctx))
 	return &browser{t, ctx}
 }
@@ -105,7 +106,9 @@ type tab struct {
 func (b *browser) open(base, key string, l look) *tab {
 	t := b.t
 	t.Helper()
-	ctx, cancel := chromedp.NewContext(b.ctx)
+	ctx, cancel := context.WithTimeout(b.ctx, tabTime)
+	t.Cleanup(cancel)
+	ctx, cancel = chromedp.NewContext(ctx)
 	t.Cleanup(cancel)
 	u, err := url.Parse(base)
 	require.NoError(t, err)
@@ -178,7 +181,8 @@ func (w *tab) watch(event any) {
 	}
 }
 
-// expect says that the browser may complain of that.
+// expect says that the browser may complain of that. A status alone would also be
+// part of ports and paths: it is "status of 404".
 func (w *tab) expect(text string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -318,4 +322,13 @@ func (s *site) waitForLog(t *testing.T, keyID string, status int) {
 		entries, _, err := s.auth.AccessLog(t.Context(), apikey.LogQuery{KeyID: keyID, Status: status, Path: "/api/"})
 		return err == nil && len(entries) > 0
 	}, waitTime, tick)
+}
+
+// eventually waits until a condition holds. It asks on the test's own goroutine, which
+// require.Eventually does not: so a condition may itself fail the test, and end it at once.
+func eventually(t *testing.T, holds func() bool) {
+	t.Helper()
+	for end := time.Now().Add(waitTime); !holds(); time.Sleep(tick) {
+		require.True(t, time.Now().Before(end), "it did not come to that in time")
+	}
 }

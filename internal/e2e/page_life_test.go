@@ -34,7 +34,7 @@ func pageLife(t *testing.T, l look) {
 	require.Contains(t, w.text("#try"), s.base+"/api/jobs/trigger")
 	if !l.noScript {
 		w.click("[data-copy=secret]")
-		require.Eventually(t, func() bool { return w.text("#copied") != "" }, waitTime, tick)
+		eventually(t, func() bool { return w.text("#copied") != "" })
 	}
 	w.shoot("secret")
 	require.Equal(t, 200, s.trigger(t, secret))

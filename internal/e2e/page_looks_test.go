@@ -80,7 +80,7 @@ func TestPageLooks(t *testing.T) {
 	for _, width := range []int64{360, 768, 1440} {
 		for _, scheme := range []string{"light", "dark"} {
 			w := browser.open(s.base, fullKey, look{width: width, height: 900, scheme: scheme})
-			w.expect("404")
+			w.expect("status of 404")
 			for name, path := range pages {
 				at := fmt.Sprintf("%s %d %s", name, width, scheme)
 				w.open(path)

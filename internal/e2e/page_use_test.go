@@ -57,7 +57,7 @@ func TestPageByKeyboard(t *testing.T) {
 	secret := w.text("#secret")
 	w.tabTo("[data-copy=secret]")
 	w.press(kb.Enter)
-	require.Eventually(t, func() bool { return w.text("#copied") == "Copied." }, waitTime, tick)
+	eventually(t, func() bool { return w.text("#copied") == "Copied." })
 	require.Equal(t, 200, s.trigger(t, secret))
 
 	w.tabTo(".secret .actions a")
@@ -82,8 +82,8 @@ func TestPageConflict(t *testing.T) {
 	s := newSite(t)
 	key := s.issue(t, apikey.KeySpec{Name: "contested", Permissions: []apikey.Permission{apikey.JobsView}}, "contested-1")
 	w := newBrowser(t).open(s.base, fullKey, look{})
-	w.expect("409")
-	w.expect("422")
+	w.expect("status of 409")
+	w.expect("status of 422")
 	w.open("/keys/" + key.ID)
 	w.fill("#name", "mine")
 	w.click("input[value='variables']")
@@ -119,7 +119,7 @@ func TestPageCopies(t *testing.T) {
 		w.follow("form .primary")
 		want := w.text("#" + what)
 		w.click("[data-copy=" + what + "]")
-		require.Eventually(t, func() bool { return w.text("#copied") == "Copied." }, waitTime, tick)
+		eventually(t, func() bool { return w.text("#copied") == "Copied." })
 		w.open("")
 		w.click("#q")
 		w.press("v", func(p *input.DispatchKeyEventParams) {
@@ -174,7 +174,7 @@ func TestPageForeignForms(t *testing.T) {
 	} {
 		base, from := at(s.base, row.page), at(foreign, row.from)
 		w := browser.open(base, fullKey, look{})
-		w.expect("403")
+		w.expect("status of 403")
 		w.expect("a request to " + from)
 		w.goTo(from + "/?to=" + url.QueryEscape(base+pagePath+"/new"))
 		w.follow("button")
@@ -195,7 +195,7 @@ func TestPageOverPlainHTTP(t *testing.T) {
 	w.follow("form .primary")
 	require.Contains(t, w.text("#try"), base)
 	w.click("[data-copy=secret]")
-	require.Eventually(t, func() bool { return w.text("#copied") == "Copied." }, waitTime, tick)
+	eventually(t, func() bool { return w.text("#copied") == "Copied." })
 	w.open("")
 	require.Contains(t, w.text("table"), "made over plain HTTP")
 }
