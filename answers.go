@@ -72,7 +72,7 @@ func ProblemErrors(w http.ResponseWriter, _ *http.Request, err *Error) {
 const otterSentence = "The specified API key does not have the proper permissions to perform this action."
 
 // OtterErrors answers as Inedo Otter does: one sentence of plain text, and 403
-// where others tell 401 from 403. Route groups that take Basic or Bearer still
+// where others tell 401 from 403. Route groups that take Basic, Bearer or the like still
 // answer 401 with a challenge, since their clients wait for it.
 func OtterErrors(w http.ResponseWriter, _ *http.Request, err *Error) {
 	refusal := *err.completed()
@@ -100,8 +100,8 @@ func challenges(sources []Source, realm string) (values []string, httpAuth bool)
 		switch s.kind {
 		case sourceBasic:
 			challenge = "Basic " + quoted + `, charset="UTF-8"`
-		case sourceBearer:
-			challenge = "Bearer " + quoted
+		case sourceScheme:
+			challenge = s.spelt + " " + quoted
 		}
 		if challenge != "" && !slices.Contains(values, challenge) {
 			values = append(values, challenge)

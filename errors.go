@@ -98,7 +98,7 @@ type Error struct {
 	// would be of no use.
 	RetryAfter time.Duration
 
-	// httpAuth: the group takes Basic or Bearer, whose clients wait for a 401.
+	// httpAuth: the group takes Basic, Bearer or the like, whose clients wait for a 401.
 	httpAuth bool
 	cause    error
 	// rendered is what ProblemErrors writes, as long as nobody changed the fields.

@@ -9,13 +9,16 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/seed-be062aaa/apikey/internal/ascii"
 )
 
 // A Source is one way in which a request may carry a key. Sources are made by
 // the From functions.
 type Source struct {
 	kind sourceKind
-	// name is of the header (canonical), pair or property, or of the Basic user.
+	// name is of the header (canonical), pair, property or scheme (in small letters), or of
+	// the Basic user.
 	name string
 	// spelt is the name as the host wrote it, for clients to read.
 	spelt string
@@ -35,7 +38,7 @@ const (
 	sourceForm
 	sourceJSON
 	sourceBasic
-	sourceBearer
+	sourceScheme
 )
 
 // FromHeader takes the key from the request header of that name, in any case.
@@ -60,7 +63,11 @@ func FromJSON(name string) Source { return Source{sourceJSON, name, name} }
 func FromBasic(user string) Source { return Source{sourceBasic, user, user} }
 
 // FromBearer takes the key from a Bearer token (RFC 6750).
-func FromBearer() Source { return Source{kind: sourceBearer} }
+func FromBearer() Source { return FromScheme("Bearer") }
+
+// FromScheme takes the key from the Authorization header where that has the scheme, in any
+// case, such as "ApiKey" or "Token", and behind it nothing but the key.
+func FromScheme(scheme string) Source { return Source{sourceScheme, ascii.Lower(scheme), scheme} }
 
 // OtterSources returns the four ways in which Inedo's products take a key: the
 // header X-ApiKey, the query parameter key, the form value key, and the JSON
@@ -82,8 +89,8 @@ func (s Source) String() string {
 		return "JSON root property " + s.spelt
 	case sourceBasic:
 		return "HTTP Basic password of user " + s.spelt
-	case sourceBearer:
-		return "Bearer token"
+	case sourceScheme:
+		return s.spelt + " token"
 	}
 	return "no source"
 }
@@ -94,7 +101,7 @@ func (s Source) headerName() string {
 	switch s.kind {
 	case sourceHeader:
 		return s.name
-	case sourceBasic, sourceBearer:
+	case sourceBasic, sourceScheme:
 		return "Authorization"
 	}
 	return ""
@@ -108,7 +115,7 @@ var ownHeaders = []string{
 func (s Source) validate() error {
 	switch s.kind {
 	case sourceNone:
-		return errors.New("apikey: a zero Source; use FromHeader, FromQuery, FromForm, FromJSON, FromBasic or FromBearer")
+		return errors.New("apikey: a zero Source; use FromHeader, FromQuery, FromForm, FromJSON, FromBasic, FromBearer or FromScheme")
 	case sourceHeader:
 		if !isToken(s.name) || slices.Contains(ownHeaders, s.name) {
 			return fmt.Errorf("apikey: FromHeader(%q): not a header name that can carry a key", s.spelt)
@@ -125,6 +132,10 @@ func (s Source) validate() error {
 	case sourceBasic:
 		if !isKeyText(s.name) || strings.Contains(s.name, ":") {
 			return fmt.Errorf("apikey: FromBasic(%q): a user name is not empty and has no colon", s.name)
+		}
+	case sourceScheme:
+		if !isToken(s.name) || s.name == "basic" {
+			return fmt.Errorf("apikey: FromScheme(%q): not the name of a scheme that can carry a key alone", s.spelt)
 		}
 	}
 	return nil
@@ -227,7 +238,7 @@ func (s *Source) read(r *http.Request) (string, *failure) {
 			return "", nil
 		}
 		return findPair(r.URL.RawQuery, s.name)
-	case sourceBasic, sourceBearer:
+	case sourceBasic, sourceScheme:
 		return s.readAuthorization(r.Header["Authorization"])
 	default:
 		return "", nil
@@ -272,7 +283,7 @@ func (s Source) parseAuthorization(line string) (string, *failure) {
 	scheme, param, _ := strings.Cut(line, " ")
 	param = strings.Trim(param, " ")
 	switch {
-	case s.kind == sourceBearer && strings.EqualFold(scheme, "Bearer"):
+	case s.kind == sourceScheme && strings.EqualFold(scheme, s.name):
 		return param, nil
 	case s.kind == sourceBasic && strings.EqualFold(scheme, "Basic"):
 		plain, err := base64.RawStdEncoding.Strict().DecodeString(strings.TrimRight(param, "="))

@@ -268,6 +268,43 @@ func TestFeedSources(t *testing.T) {
 	}
 }
 
+// TestFromScheme: a key behind a scheme of the host's choice, and gone from the request
+// that the handler gets.
+func TestFromScheme(t *testing.T) {
+	auth := newAuthority(t, &apikey.Options{Sources: []apikey.Source{apikey.FromScheme("Token"), apikey.FromScheme("ApiKey")}})
+	issueCustom(t, auth, "good")
+	for _, row := range []struct {
+		name   string
+		header []string
+		want   int
+		left   []string
+	}{
+		{"one scheme", []string{"Token good"}, 200, nil},
+		{"another", []string{"ApiKey good"}, 200, nil},
+		{"in another case", []string{"tOKEN  good"}, 200, nil},
+		{"beside a foreign one", []string{"Bearer else", "Token good"}, 200, []string{"Bearer else"}},
+		{"a foreign one", []string{"Bearer good"}, 401, nil},
+		{"no scheme", []string{"good"}, 401, nil},
+		{"two keys", []string{"Token good", "ApiKey other"}, 400, nil},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			w, r := httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil)
+			r.Header["Authorization"] = row.header
+			auth.RequireKey()(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+				assert.Equal(t, row.left, r.Header["Authorization"])
+			})).ServeHTTP(w, r)
+			assert.Equal(t, row.want, w.Code)
+			if row.want == 401 {
+				assert.Equal(t, []string{`Token realm="API"`, `ApiKey realm="API"`}, w.Header()["Www-Authenticate"])
+			}
+		})
+	}
+	for _, scheme := range []string{"", "basic", "Basic", "two words", "a=b", "größe"} {
+		_, err := apikey.New(t.Context(), apikey.NewMemoryStore(), &apikey.Options{Sources: []apikey.Source{apikey.FromScheme(scheme)}})
+		assert.ErrorContains(t, err, "FromScheme(", scheme)
+	}
+}
+
 // rawExchange writes bytes to a server and returns all it answers.
 func rawExchange(t *testing.T, base, text string) string {
 	t.Helper()
@@ -507,7 +544,7 @@ func TestSourcesStandInDifferentPlaces(t *testing.T) {
 		{"a form value", []apikey.Source{apikey.FromForm("key"), apikey.FromForm("key")}, "form value key"},
 		{"a JSON property", []apikey.Source{apikey.FromJSON("key"), apikey.FromJSON("key")}, "JSON root property key"},
 		{"one user's password", []apikey.Source{apikey.FromBasic("api"), apikey.FromBasic("api")}, "HTTP Basic password of user api"},
-		{"Bearer", []apikey.Source{apikey.FromBearer(), apikey.FromBearer()}, "Bearer token"},
+		{"Bearer", []apikey.Source{apikey.FromBearer(), apikey.FromScheme("BEARER")}, "BEARER token"},
 		{"one name in several places", []apikey.Source{apikey.FromHeader("key"), apikey.FromQuery("key"), apikey.FromForm("key"), apikey.FromJSON("key")}, ""},
 		{"parameters whose names differ in case", []apikey.Source{apikey.FromQuery("key"), apikey.FromQuery("Key")}, ""},
 		{"the passwords of two users", []apikey.Source{apikey.FromBasic("api"), apikey.FromBasic("API")}, ""},
