@@ -235,3 +235,82 @@ func ExampleAuthority_Revoke() {
 	fmt.Println(err, errors.Is(refusal, apikey.ErrKeyRevoked))
 	// Output: <nil> true
 }
+
+// A handler that shows more to some keys than to others asks the catalog.
+func ExampleCatalog_Grants() {
+	auth := exampleAuthority()
+	catalog := auth.Catalog()
+	h := auth.RequireKey()(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		key, _ := apikey.FromContext(r.Context())
+		fmt.Fprintf(w, "view: %t, trigger: %t",
+			catalog.Grants(key.Permissions, apikey.JobsView), catalog.Grants(key.Permissions, apikey.JobsTrigger))
+	}))
+	get(h, "/")
+	// Output: 200 view: false, trigger: true
+}
+
+// An ErrorHandler sees every refusal with its true reason, which the client is not told:
+// here is where to count them.
+func ExampleErrorHandler() {
+	refused := map[string]int{} // a counter of your metrics, by reason
+	auth := exampleAuthority().With(apikey.Overrides{
+		Errors: func(w http.ResponseWriter, r *http.Request, err *apikey.Error) {
+			refused[string(err.Reason)]++
+			apikey.ProblemErrors(w, r, err)
+		},
+	})
+	get(auth.Require(apikey.Variables)(http.HandlerFunc(greet)), "/")
+	fmt.Println(refused)
+	// Output:
+	// 403 {"title":"Forbidden","status":403,"detail":"The API key lacks what this action needs: variables.","missing":["variables"]}
+	// map[forbidden:1]
+}
+
+func ExampleFromContext() {
+	auth := exampleAuthority()
+	h := auth.Require(apikey.JobsTrigger)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		key, _ := apikey.FromContext(r.Context()) // always there behind Require
+		fmt.Fprintf(w, "%s may %v", key.DisplayName(), key.Permissions)
+	}))
+	get(h, "/")
+	// Output: 200 nightly may [jobs:trigger]
+}
+
+func ExampleAuthority_AccessLog() {
+	ctx := context.Background()
+	auth, err := apikey.New(ctx, apikey.NewMemoryStore(), &apikey.Options{
+		Log: apikey.LogOptions{Sink: apikey.NewMemoryLog(1000)},
+	})
+	if err != nil {
+		panic(err)
+	}
+	key, err := auth.IssueCustom(ctx, apikey.KeySpec{Permissions: []apikey.Permission{apikey.JobsTrigger}}, "night-owl")
+	if err != nil {
+		panic(err)
+	}
+	h := auth.Require(apikey.JobsTrigger)(http.HandlerFunc(greet))
+	h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/jobs?key=night-owl&page=2", nil))
+
+	if err := auth.Shutdown(ctx); err != nil { // writes what waits; a server waits 200 milliseconds
+		panic(err)
+	}
+	entries, _, err := auth.AccessLog(ctx, apikey.LogQuery{KeyID: key.ID, Outcome: apikey.OutcomeAllowed})
+	if err != nil {
+		panic(err)
+	}
+	for _, e := range entries {
+		fmt.Println(e.Status, e.Path, e.Query, e.Permission)
+	}
+	// Output: 200 /jobs key=[redacted]&page=2 jobs:trigger
+}
+
+// Under a pepper, which is kept outside the store, chosen keys cannot be found from their
+// digests either.
+func ExampleNewPepper() {
+	pepper := apikey.NewPepper([]byte("32 random bytes from a secret store")) // not a constant
+	auth, err := apikey.New(context.Background(), apikey.NewMemoryStore(), &apikey.Options{
+		Peppers: []apikey.Pepper{pepper},
+	})
+	fmt.Println(auth != nil, err)
+	// Output: true <nil>
+}
