@@ -30,29 +30,19 @@ var (
 )
 
 // eachBody runs a benchmark for each size, and each place of the key.
-func eachBody(b *testing.B, render func(parts []string, place, text string) string, part func(*rand.Rand) string,
+func eachBody(b *testing.B, render func(parts []string, place, text string) string, partsOf func(size int) []string,
 	subjects func(body []byte, present bool) []subject,
 ) {
 	b.Helper()
 	for _, size := range bodySizes {
 		for _, place := range bodyPlaces {
 			b.Run("size="+size.name+"/key="+place, func(b *testing.B) {
-				body := []byte(render(partsOf(size.bytes, part), place, peers.Text(1)))
+				parts := partsOf(size.bytes - 70) // less what the key takes
+				body := []byte(render(parts, place, peers.Text(1)))
 				inOrder(b, 1, subjects(body, place != "absent")...)
 			})
 		}
 	}
-}
-
-// partsOf returns as many parts as make a body of that size.
-func partsOf(size int, part func(*rand.Rand) string) (parts []string) {
-	r := rand.New(rand.NewPCG(1, 3))
-	for size -= 70; size > 0; { // less what the key takes
-		next := part(r)
-		parts = append(parts, next)
-		size -= len(next) + 1
-	}
-	return parts
 }
 
 func placed(parts []string, place, key string) []string {
@@ -65,22 +55,24 @@ func placed(parts []string, place, key string) []string {
 	return parts
 }
 
-// posted serves POST requests with the body, and in the header the key, if any.
-func posted(h http.Handler, contentType string, body []byte, key ...string) caller {
-	return func(int) func() {
-		r, w := newRequest(http.MethodPost), &discard{header: http.Header{}}
+// posted serves POST requests with the body, and in the header one of the keys after
+// another, if there are any.
+func posted(h http.Handler, contentType string, body []byte, keys ...string) caller {
+	return func(n int) func() {
+		r, w := newRequest(http.MethodPost), newDiscard(false)
 		r.Header.Set("Content-Type", contentType)
-		if len(key) > 0 {
-			r.Header["X-Apikey"] = key
+		next := func() {}
+		if len(keys) > 0 {
+			next = inTurn(r, "X-ApiKey", keys, n)
 		}
 		r.ContentLength = int64(len(body))
 		reader := bytes.NewReader(body)
 		closer := io.NopCloser(reader)
 		return func() {
+			next()
 			reader.Reset(body)
 			r.Body, r.Form, r.PostForm = closer, nil, nil
-			clear(w.header)
-			h.ServeHTTP(w, r)
+			w.serve(h, r)
 		}
 	}
 }
@@ -131,10 +123,12 @@ func BenchmarkForm(b *testing.B) {
 	render := func(parts []string, place, text string) string {
 		return strings.Join(placed(parts, place, "key="+text), "&")
 	}
-	part := func(r *rand.Rand) string { // fewer than 10,000 in all, more than which Go refuses to parse
-		return fmt.Sprintf("field%d=some+value%%20%s", r.IntN(1000), strings.Repeat("x", r.IntN(300)))
+	parts := func(size int) []string {
+		return peers.Parts(size, func(r *rand.Rand) string { // fewer than 10,000 in all, more than which Go refuses to parse
+			return fmt.Sprintf("field%d=some+value%%20%s", r.IntN(1000), strings.Repeat("x", r.IntN(300)))
+		})
 	}
-	eachBody(b, render, part, func(body []byte, present bool) []subject {
+	eachBody(b, render, parts, func(body []byte, present bool) []subject {
 		all := []subject{
 			{impl: "kept", call: posted(required(b, present), contentType, body)},
 			{impl: "scan", call: posted(found(set.keys, present, scanForm), contentType, body)},
@@ -191,34 +185,13 @@ func BenchmarkJSON(b *testing.B) {
 	render := func(parts []string, place, text string) string {
 		return "{" + strings.Join(placed(parts, place, `"API_Key":"`+text+`"`), ",") + "}"
 	}
-	count := 0
-	part := func(r *rand.Rand) string { count++; return mixedMember(r, count) }
-	eachBody(b, render, part, func(body []byte, present bool) []subject {
+	eachBody(b, render, peers.Members, func(body []byte, present bool) []subject {
 		all := []subject{{impl: "kept", call: posted(required(b, present), "application/json", body)}}
 		for impl, find := range jsonFinders() {
 			all = append(all, subject{impl: impl, call: posted(found(set.keys, present, find), "application/json", body)})
 		}
 		return all
 	})
-}
-
-// mixedMember returns a member as APIs have them: numbers, short and long texts,
-// nested values, some beyond ASCII, some escapes.
-func mixedMember(r *rand.Rand, n int) string {
-	switch r.IntN(6) {
-	case 0:
-		return fmt.Sprintf(`"count_%d": %d`, n, r.IntN(1e9))
-	case 1:
-		return fmt.Sprintf(`"ratio_%d": %g`, n, r.Float64())
-	case 2:
-		return fmt.Sprintf(`"host_%d": "server-%d.example.org"`, n, r.IntN(1000))
-	case 3:
-		return fmt.Sprintf(`"description_%d": %q`, n, strings.Repeat("some words of prose, ", 1+r.IntN(8)))
-	case 4:
-		return fmt.Sprintf(`"roles_%d": [{"name": "web\n%d", "active": true}, {"name": "Datenbänke", "active": null}]`, n, n)
-	default:
-		return fmt.Sprintf(`"flag_%d": %t`, n, n%2 == 0)
-	}
 }
 
 func jsonFinders() map[string]func(body []byte) string {

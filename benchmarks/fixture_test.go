@@ -2,17 +2,23 @@ package benchmarks
 
 import (
 	"context"
-	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"os"
+	"runtime"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/seed-be062aaa/apikey"
 	"github.com/seed-be062aaa/apikey/benchmarks/internal/peers"
 )
+
+// TestMain holds what servers do while the benchmarks run.
+func TestMain(m *testing.M) {
+	held := peers.Hold(peers.Held)
+	m.Run()
+	runtime.KeepAlive(held)
+}
 
 // large says that the benchmarks which take minutes and many gigabytes run too.
 var large = os.Getenv("APIKEY_LARGE") != ""
@@ -37,7 +43,8 @@ var (
 	keySets   = map[int]*keySet{}
 )
 
-// keysOf returns a set of n keys, of which the large ones are not kept.
+// keysOf returns a set of n keys. The large ones are not kept, so that no benchmark
+// runs beside the keys of another.
 func keysOf(b *testing.B, n int) *keySet {
 	b.Helper()
 	keySetsMu.Lock()
@@ -45,7 +52,7 @@ func keysOf(b *testing.B, n int) *keySet {
 	set := keySets[n]
 	if set == nil {
 		set = newKeySet(b, n)
-		if n <= 100_000 {
+		if n <= 1_000 {
 			keySets[n] = set
 		}
 	}
@@ -54,33 +61,34 @@ func keysOf(b *testing.B, n int) *keySet {
 
 func newKeySet(b *testing.B, n int) *keySet {
 	b.Helper()
-	set := &keySet{store: apikey.NewMemoryStore(), keys: make(peers.Keys, n)}
-	far := time.Now().Add(1000 * time.Hour)
-	perms := []apikey.Permission{peers.Need}
+	set := &keySet{store: apikey.NewMemoryStore(), keys: make(peers.Keys, n), probes: probesOf(n)}
 	for i := range n {
-		key := newKey(i, far, perms)
+		key := peers.NewKey(i)
 		if err := set.store.Create(b.Context(), key); err != nil {
 			b.Fatal(err)
 		}
-		set.keys[key.Credentials[0].Digest] = &peers.Key{ID: key.ID, Permissions: perms, Expires: far}
+		set.keys.Add(key)
 	}
-	set.probes = probesOf(n)
 	return set
 }
 
-func newKey(i int, expires time.Time, perms []apikey.Permission) *apikey.Key {
-	return &apikey.Key{
-		ID: fmt.Sprintf("%026d", i), Version: 1, Permissions: perms, ExpiresAt: expires,
-		Credentials: []apikey.Credential{{Digest: apikey.DigestOf(peers.Text(i))}},
+// fill stores n keys.
+func fill(b *testing.B, store apikey.ManagedStore, n int, logging apikey.Logging) {
+	b.Helper()
+	if err := peers.Fill(b.Context(), store, 0, n, logging); err != nil {
+		b.Fatal(err)
 	}
 }
 
-// maxProbes bounds how many keys the requests of one benchmark carry: enough that
-// the caches of the processor do not hold what belongs to them all.
-const maxProbes = 1 << 14
-
+// probesOf returns the texts of those keys that the requests of one benchmark carry:
+// enough that the caches of the processor do not hold what belongs to them all, where
+// they do not hold what belongs to n.
 func probesOf(n int) []string {
-	probes := make([]string, min(n, maxProbes))
+	most := 1 << 14
+	if n >= 1_000_000 {
+		most = 1 << 18
+	}
+	probes := make([]string, min(n, most))
 	order := rand.New(rand.NewPCG(uint64(n), 2)).Perm(n)
 	for i := range probes {
 		probes[i] = peers.Text(order[i])
@@ -90,25 +98,12 @@ func probesOf(n int) []string {
 
 // mistyped returns as many texts with a wrong checksum, and unknown as many that
 // are the key of nobody.
-func mistyped(n int) []string { return texts(n, peers.Mistyped) }
+func mistyped(n int) []string { return peers.Texts(0, n, peers.Mistyped) }
 
-func unknown(n int) []string { return texts(n, func(i int) string { return peers.Text(1<<30 + i) }) }
+func unknown(n int) []string { return peers.Texts(1<<30, n, peers.Text) }
 
-func texts(n int, text func(int) string) []string {
-	all := make([]string, n)
-	for i := range all {
-		all[i] = text(i)
-	}
-	return all
-}
-
-// nullSink takes entries and keeps none.
-type nullSink struct{}
-
-func (nullSink) WriteLog(context.Context, []apikey.LogEntry) error { return nil }
-
-// kept are the options with which the library does what the floor does, and no
-// more; shipped are the defaults, and an access log.
+// kept are the options with which the library does what the floor does, wherever the
+// key stands; shipped are the defaults, and an access log.
 func kept() *apikey.Options {
 	return &apikey.Options{
 		KeepCredential: true, NoCacheHeaders: true,
@@ -116,7 +111,16 @@ func kept() *apikey.Options {
 	}
 }
 
-func shipped() *apikey.Options { return &apikey.Options{Log: apikey.LogOptions{Sink: nullSink{}}} }
+// onePlace are those with which it looks where the floor does, and nowhere else.
+func onePlace() *apikey.Options {
+	opts := kept()
+	opts.Sources = []apikey.Source{apikey.FromHeader("X-ApiKey")}
+	return opts
+}
+
+func shipped() *apikey.Options {
+	return &apikey.Options{Log: apikey.LogOptions{Sink: peers.NullSink{}}}
+}
 
 func newAuthority(b *testing.B, store apikey.Store, opts *apikey.Options) *apikey.Authority {
 	b.Helper()

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/seed-be062aaa/apikey"
 	"github.com/seed-be062aaa/apikey/benchmarks/internal/peers"
@@ -48,7 +47,9 @@ func BenchmarkPermissions(b *testing.B) {
 			opts := kept()
 			opts.Catalog = slices.Concat(catalog, apikey.OtterCatalog())
 			store := apikey.NewMemoryStore()
-			if err := store.Create(b.Context(), newKey(0, time.Time{}, perms)); err != nil {
+			key := peers.NewKey(0)
+			key.Permissions = perms
+			if err := store.Create(b.Context(), key); err != nil {
 				b.Fatal(err)
 			}
 			handler := newAuthority(b, store, opts).Require(peers.Need)(silent)
@@ -85,7 +86,7 @@ func BenchmarkRequestMemory(b *testing.B) {
 		b.Run("impl="+impl, func(b *testing.B) {
 			for range b.N {
 				b.ReportMetric(held.measure(set.probes, handler), "B/request")
-				settle(auth)
+				finish(auth)
 			}
 		})
 	}
@@ -101,9 +102,11 @@ func newHeldRequests() heldRequests {
 }
 
 func silentUntil(held heldRequests) http.Handler {
-	return http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		held.arrived <- struct{}{}
 		<-held.leave
+		runtime.KeepAlive(w) // a handler that waits has yet to answer
+		runtime.KeepAlive(r)
 	})
 }
 

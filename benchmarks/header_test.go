@@ -3,6 +3,7 @@
 package benchmarks
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"testing"
@@ -30,7 +31,9 @@ func BenchmarkHeader(b *testing.B) {
 			call := func(h http.Handler) caller { return byHeader(h, "X-ApiKey", set.probes, false) }
 			log := peers.NewFloorLog()
 			b.Cleanup(log.Close)
+			one := newAuthority(b, set.store, onePlace())
 			all := append(guarded(b, set.store, call),
+				subject{impl: "one-place", call: call(one.Require(peers.Need)(silent))},
 				recorded("floor-shipped", log, call(log.Floor(set.keys, peers.Need, silent))),
 				subject{impl: "floor", call: call(peers.Floor(set.keys, peers.Need, silent))},
 				subject{impl: "handler", call: call(silent)})
@@ -74,17 +77,30 @@ func BenchmarkCheck(b *testing.B) {
 	set := keysOf(b, 1_000)
 	auth := newAuthority(b, set.store, kept())
 	need := apikey.AllOf(peers.Need)
-	check := func(probes []string, allowed bool) caller {
+	check := func(probes []string, want apikey.Reason) caller {
 		return byHeader(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-			if _, err := auth.Check(nil, r, need); (err == nil) != allowed {
+			if _, err := auth.Check(nil, r, need); reasonOf(err) != want {
 				panic(err)
 			}
 		}), "X-ApiKey", probes, false)
 	}
 	inOrder(b, 1,
-		subject{impl: "hit", call: check(set.probes, true)},
-		subject{impl: "unknown", call: check(unknown(1_000), false)},
-		subject{impl: "checksum", call: check(mistyped(1_000), false)},
+		subject{impl: "hit", call: check(set.probes, "")},
+		subject{impl: "unknown", call: check(unknown(1_000), apikey.ErrUnknownKey)},
+		subject{impl: "checksum", call: check(mistyped(1_000), apikey.ErrMalformedKey)},
 		subject{impl: "floor", call: byHeader(peers.Floor(set.keys, peers.Need, silent), "X-ApiKey", set.probes, false)},
 	)
+}
+
+// reasonOf returns why a request was refused, and nothing where it was not. errors.Is
+// would allocate, which the check does not.
+func reasonOf(err error) apikey.Reason {
+	if err == nil {
+		return ""
+	}
+	refusal, ok := errors.AsType[*apikey.Error](err)
+	if !ok {
+		return "another error"
+	}
+	return refusal.Reason
 }

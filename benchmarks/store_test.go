@@ -26,17 +26,16 @@ func BenchmarkStore(b *testing.B) {
 	for _, n := range sizes() {
 		b.Run(fmt.Sprint("keys=", n), func(b *testing.B) {
 			store, plain := apikey.NewMemoryStore(), map[apikey.Digest]*apikey.Key{}
-			far, perms := time.Now().Add(1000*time.Hour), []apikey.Permission{peers.Need}
 			for i := range n {
-				key := newKey(i, far, perms)
+				key := peers.NewKey(i)
 				if err := store.Create(b.Context(), key); err != nil {
 					b.Fatal(err)
 				}
 				plain[key.Credentials[0].Digest] = key
 			}
-			digests := make([]apikey.Digest, min(n, maxProbes))
-			for i, text := range probesOf(n) {
-				digests[i] = apikey.DigestOf(text)
+			var digests []apikey.Digest
+			for _, text := range probesOf(n) {
+				digests = append(digests, apikey.DigestOf(text))
 			}
 			lookup := func(find func(ctx context.Context, d apikey.Digest) (*apikey.Key, error)) caller {
 				return func(n int) func() {
@@ -62,33 +61,28 @@ func BenchmarkStore(b *testing.B) {
 // BenchmarkMemory is how many bytes a key takes, itself included: in MemoryStore,
 // which can also list and change keys, and in a map from digest to key.
 func BenchmarkMemory(b *testing.B) {
-	far, perms := time.Now().Add(1000*time.Hour), []apikey.Permission{peers.Need}
-	fill := map[string]func(n int) any{
+	filled := map[string]func(n int) any{
 		"memory": func(n int) any {
 			store := apikey.NewMemoryStore()
-			for i := range n {
-				if err := store.Create(b.Context(), newKey(i, far, perms)); err != nil {
-					b.Fatal(err)
-				}
-			}
+			fill(b, store, n, apikey.LogNone)
 			return store
 		},
 		"map": func(n int) any {
 			keys := map[apikey.Digest]*apikey.Key{}
 			for i := range n {
-				key := newKey(i, far, perms).Clone() // as a store has to
+				key := peers.NewKey(i).Clone() // as a store has to
 				keys[key.Credentials[0].Digest] = key
 			}
 			return keys
 		},
 	}
 	for _, n := range sizes() {
-		for impl, fill := range fill {
+		for impl, filled := range filled {
 			b.Run(fmt.Sprintf("keys=%d/impl=%s", n, impl), func(b *testing.B) {
 				var held any
-				began, before := time.Now(), heap()
+				before, began := heap(), time.Now()
 				for range b.N {
-					held = fill(n)
+					held = filled(n)
 				}
 				b.ReportMetric(float64(time.Since(began).Nanoseconds())/float64(n*b.N), "ns/key")
 				b.ReportMetric(float64(heap()-before)/float64(n), "B/key")
@@ -129,22 +123,12 @@ func BenchmarkCached(b *testing.B) {
 		if store == nil {
 			continue
 		}
-		fillStore(b, store, n)
+		fill(b, store, n, apikey.LogNone)
 		add(impl, store, long)
 		add(impl+"-uncached", store, apikey.CacheOptions{Off: true})
 	}
 	all = append(all, subject{impl: "floor", call: byHeader(peers.Floor(set.keys, peers.Need, silent), "X-ApiKey", set.probes, false)})
 	inModes(b, all...)
-}
-
-func fillStore(b *testing.B, store apikey.ManagedStore, n int) {
-	b.Helper()
-	far, perms := time.Now().Add(1000*time.Hour), []apikey.Permission{peers.Need}
-	for i := range n {
-		if err := store.Create(b.Context(), newKey(i, far, perms)); err != nil {
-			b.Fatal(err)
-		}
-	}
 }
 
 func openSQLite(b *testing.B) *sqlite.Store {

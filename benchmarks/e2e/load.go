@@ -3,27 +3,25 @@ package main
 import (
 	"context"
 	_ "embed"
-	"encoding/json"
 	"fmt"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
-	"time"
 
-	"github.com/seed-be062aaa/apikey"
 	"github.com/seed-be062aaa/apikey/benchmarks/internal/peers"
 )
 
 //go:embed wrk.lua
 var script []byte
 
-// measure runs wrk once and prints what it has seen. It waits until the server has
-// written its log, so that the next case has the machine to itself.
+// measure runs wrk once and prints what it has seen.
 func (o *options) measure(ctx context.Context, c *testCase, server *process) error {
-	before, err := server.stats(ctx)
+	if err := server.probe(ctx, c); err != nil {
+		return err
+	}
+	before, logs, err := server.stats(ctx)
 	if err != nil {
 		return err
 	}
@@ -31,23 +29,21 @@ func (o *options) measure(ctx context.Context, c *testCase, server *process) err
 	if err != nil {
 		return err
 	}
-	after, err := server.stats(ctx)
+	after, _, err := server.stats(ctx)
 	if err != nil {
 		return err
 	}
-	fmt.Printf("BenchmarkEndToEnd/%s\t1\t%.0f req/s\t%d drops\t%d waiting\n",
-		c.name, rate, after.Dropped-before.Dropped, after.Waiting)
-	for after.Waiting > 0 {
-		time.Sleep(50 * time.Millisecond)
-		if after, err = server.stats(ctx); err != nil {
-			return err
-		}
+	line := fmt.Sprintf("BenchmarkEndToEnd/%s\t1\t%.0f req/s", c.name, rate)
+	if logs {
+		line += fmt.Sprintf("\t%d drops\t%d waiting", after.Dropped-before.Dropped, after.Waiting)
 	}
-	return nil
+	fmt.Println(line)
+	return server.settle(ctx)
 }
 
 var (
 	rateLine    = regexp.MustCompile(`Requests/sec:\s*([\d.]+)`)
+	countLine   = regexp.MustCompile(`(\d+) requests in `)
 	refusedLine = regexp.MustCompile(`Non-2xx or 3xx responses: (\d+)`)
 	errorLine   = regexp.MustCompile(`Socket errors: .*`)
 )
@@ -64,18 +60,29 @@ func (o *options) load(ctx context.Context, c *testCase, url string) (float64, e
 		manner = "varying"
 	}
 	whole := max(1, int(o.duration.Seconds())) // wrk knows no fractions
+	args := []string{
+		"-t1", "-c", strconv.Itoa(o.connections), "-d", fmt.Sprintf("%ds", whole), "-s", file, url + peers.Path,
+		"--", manner, c.body,
+	}
 	//nolint:gosec // its arguments are this program's own
-	wrk := exec.CommandContext(ctx, "wrk", "-t1", "-c", strconv.Itoa(o.connections), "-d", fmt.Sprintf("%ds", whole),
-		"-s", file, url+peers.Path, "--", manner, c.key, strconv.Itoa(c.body))
-	out, err := wrk.CombinedOutput()
+	out, err := exec.CommandContext(ctx, "wrk", append(args, c.keys...)...).CombinedOutput()
 	if err != nil {
 		return 0, fmt.Errorf("wrk: %w\n%s", err, out)
 	}
+	return c.rate(out)
+}
+
+// rate finds it in what wrk says, if all requests were answered as they are to be.
+func (c *testCase) rate(out []byte) (float64, error) {
 	if found := errorLine.Find(out); found != nil {
 		return 0, fmt.Errorf("wrk: %s", found)
 	}
-	if refused := refusedLine.Match(out); refused != c.refused {
-		return 0, fmt.Errorf("requests refused: %t, expected: %t\n%s", refused, c.refused, out)
+	requests, refused, want := countIn(out, countLine), countIn(out, refusedLine), 0
+	if c.refused {
+		want = requests
+	}
+	if requests == 0 || refused != want {
+		return 0, fmt.Errorf("%d of %d requests were refused\n%s", refused, requests, out)
 	}
 	found := rateLine.FindSubmatch(out)
 	if found == nil {
@@ -84,17 +91,12 @@ func (o *options) load(ctx context.Context, c *testCase, url string) (float64, e
 	return strconv.ParseFloat(string(found[1]), 64)
 }
 
-// stats asks the server how its log fares.
-func (p *process) stats(ctx context.Context) (stats apikey.LogStats, err error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, p.statsURL, http.NoBody)
-	if err != nil {
-		return stats, err
+// countIn returns the number that the line has, and 0 where there is no such line.
+func countIn(out []byte, line *regexp.Regexp) int {
+	found := line.FindSubmatch(out)
+	if found == nil {
+		return 0
 	}
-	answer, err := p.client.Do(r)
-	if err != nil {
-		return stats, err
-	}
-	defer answer.Body.Close()
-	err = json.NewDecoder(answer.Body).Decode(&stats)
-	return stats, err
+	n, _ := strconv.Atoi(string(found[1])) // it has digits only
+	return n
 }

@@ -19,6 +19,8 @@ import (
 	"regexp"
 	"syscall"
 	"time"
+
+	"github.com/seed-be062aaa/apikey/benchmarks/internal/peers"
 )
 
 type options struct {
@@ -33,7 +35,7 @@ func main() {
 	pattern := flag.String("case", ".", "the cases to run")
 	flag.IntVar(&o.rounds, "rounds", 10, "how often each case is run")
 	flag.IntVar(&o.connections, "connections", 64, "how many connections wrk keeps")
-	flag.IntVar(&o.heap, "heap", 64, "how many megabytes each server holds in memory, besides its keys")
+	flag.IntVar(&o.heap, "heap", peers.Held, "how many megabytes each server holds in memory, besides its keys")
 	flag.DurationVar(&o.duration, "duration", 2*time.Second, "how long each run is")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -29,17 +28,11 @@ import (
 
 const answer = `{"status":"running"}`
 
-// keyCount keys are in each store, and loggedKey is the text of one more, whose
-// bodies are logged.
-const keyCount = 1000
-
-var loggedKey = peers.Text(keyCount)
-
 // serve is the server of that name until ctx is done. It holds so many megabytes in
 // memory, besides what it works with.
 func serve(ctx context.Context, name, dir string, megabytes int) error {
-	things := hold(megabytes)
-	defer runtime.KeepAlive(things)
+	held := peers.Hold(megabytes)
+	defer runtime.KeepAlive(held)
 	s := server{dir: dir}
 	handler, err := s.handler(ctx, name)
 	if err != nil {
@@ -75,10 +68,12 @@ func httpServer(h http.Handler) *http.Server {
 	return &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}
 }
 
-// A server is what one process has to close in the end.
+// A server is what one process has to close in the end, and the log that it keeps, if
+// any.
 type server struct {
 	dir    string
 	auth   *apikey.Authority
+	log    recording
 	closes []func() error
 }
 
@@ -94,14 +89,6 @@ func (s *server) close() (err error) {
 	return err
 }
 
-func (s *server) stats(w http.ResponseWriter, _ *http.Request) {
-	var stats apikey.LogStats
-	if s.auth != nil {
-		stats = s.auth.LogStats()
-	}
-	_ = json.NewEncoder(w).Encode(stats)
-}
-
 func (s *server) handler(ctx context.Context, name string) (peers.Handler, error) {
 	if peer, shape, _ := strings.Cut(name, "-"); peer == "echo4" || peer == "echo5" || peer == "fiber3" {
 		return peerHandler(peer, shape), nil
@@ -115,6 +102,7 @@ func (s *server) handler(ctx context.Context, name string) (peers.Handler, error
 		return peers.Handler{HTTP: router(floor)}, nil
 	case "floor-shipped":
 		keys, log := peerKeys(), peers.NewFloorLog()
+		s.log = log
 		s.closes = append(s.closes, func() error { log.Close(); return nil })
 		floor := func(next http.Handler) http.Handler { return log.Floor(keys, peers.Need, next) }
 		return peers.Handler{HTTP: router(floor)}, nil
@@ -127,12 +115,15 @@ func (s *server) handler(ctx context.Context, name string) (peers.Handler, error
 	if err != nil {
 		return peers.Handler{}, err
 	}
+	if !opts.Log.Off {
+		s.log = s.auth
+	}
 	return peers.Handler{HTTP: router(s.auth.Require(peers.Need))}, nil
 }
 
 // parts returns the store and the options of the library's server of that name.
 func (s *server) parts(ctx context.Context, name string) (apikey.Store, *apikey.Options, error) {
-	opts := &apikey.Options{Log: apikey.LogOptions{Sink: nullSink{}}}
+	opts := &apikey.Options{Log: apikey.LogOptions{Sink: peers.NullSink{}}}
 	var store apikey.ManagedStore = apikey.NewMemoryStore()
 	switch name {
 	case "authenticated":
@@ -159,30 +150,15 @@ func (s *server) parts(ctx context.Context, name string) (apikey.Store, *apikey.
 }
 
 func fill(ctx context.Context, store apikey.ManagedStore) error {
-	for i := range keyCount + 1 {
-		key := &apikey.Key{
-			ID: fmt.Sprintf("%026d", i), Version: 1, Permissions: []apikey.Permission{peers.Need},
-			Credentials: []apikey.Credential{{Digest: apikey.DigestOf(peers.Text(i))}},
-		}
-		if i == keyCount {
-			key.Logging = apikey.LogBoth
-		}
-		if err := store.Create(ctx, key); err != nil {
-			return err
-		}
-	}
-	return nil
+	return errors.Join(
+		peers.Fill(ctx, store, 0, keyCount, apikey.LogNone),
+		peers.Fill(ctx, store, keyCount, inTurn, apikey.LogBoth),
+	)
 }
 
-// nullSink takes entries and keeps none.
-type nullSink struct{}
-
-func (nullSink) WriteLog(context.Context, []apikey.LogEntry) error { return nil }
-
 // router returns the handler that all of the library's servers have. It answers
-// GET with a short text, and POST with as much as it has read.
+// GET with a short text, and POST with what it has read.
 func router(inner ...func(http.Handler) http.Handler) http.Handler {
-	long := `{"name":"` + strings.Repeat("x", bodyBytes-len(`{"name":""}`)) + `"}`
 	r := chi.NewRouter()
 	r.With(inner...).Get(peers.Path, func(w http.ResponseWriter, _ *http.Request) { peers.Answer(w, answer) })
 	r.With(inner...).Post(peers.Path, func(w http.ResponseWriter, r *http.Request) {
@@ -190,7 +166,7 @@ func router(inner ...func(http.Handler) http.Handler) http.Handler {
 			http.Error(w, "the body ended early", http.StatusBadRequest)
 			return
 		}
-		peers.Answer(w, long)
+		peers.Answer(w, body)
 	})
 	return r
 }
@@ -228,7 +204,7 @@ func peerHandler(peer, shape string) peers.Handler {
 func peerKeys() peers.Keys {
 	keys := peers.Keys{}
 	for i := range keyCount {
-		keys[apikey.DigestOf(peers.Text(i))] = &peers.Key{Permissions: []apikey.Permission{peers.Need}}
+		keys.Add(peers.NewKey(i))
 	}
 	return keys
 }

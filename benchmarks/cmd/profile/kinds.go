@@ -14,7 +14,8 @@ type kind struct {
 
 const other = "the rest"
 
-// kinds are all of them, in the order in which a request meets them.
+// kinds are all of them: the runtime's, the request's and the recorder's. No function is of
+// two, so that their order means nothing.
 var kinds = []kind{
 	{"collecting garbage", []string{
 		"runtime.gcBgMarkWorker", "runtime.gcAssistAlloc", "runtime.bgsweep", "runtime.bgscavenge", "runtime.gcStart",

@@ -10,9 +10,9 @@ import (
 type goal struct {
 	path    string
 	bound   float64
-	atLeast bool                    // else at most
-	reached func(r results) float64 // NaN: not measured
-	of      string                  // the benchmark whose drops are told
+	atLeast bool                             // else at most
+	reached func(r results) (float64, error) // NaN: not measured
+	of      string                           // the benchmark whose drops are told
 }
 
 func (g *goal) met(reached float64) bool {
@@ -32,15 +32,15 @@ func (g *goal) text() string {
 
 // of returns the goal that a takes no more than bound times what b does.
 func of(path string, bound float64, unit, a, b string) goal {
-	return goal{path: path, bound: bound, of: a, reached: func(r results) float64 {
+	return goal{path: path, bound: bound, of: a, reached: func(r results) (float64, error) {
 		return ratio(r[a][unit], r[b][unit])
 	}}
 }
 
 // allocations returns the goal that there are no more.
 func allocations(path string, most float64, name string) goal {
-	return goal{path: path + ", allocations", bound: most, of: name, reached: func(r results) float64 {
-		return r.median(name, "allocs/op")
+	return goal{path: path + ", allocations", bound: most, of: name, reached: func(r results) (float64, error) {
+		return r.median(name, "allocs/op"), nil
 	}}
 }
 
@@ -48,7 +48,7 @@ func allocations(path string, most float64, name string) goal {
 // as b.
 func throughput(path string, bound float64, a, b string) goal {
 	a, b = "EndToEnd/"+a, "EndToEnd/"+b
-	return goal{path: path, bound: bound, atLeast: true, of: a, reached: func(r results) float64 {
+	return goal{path: path, bound: bound, atLeast: true, of: a, reached: func(r results) (float64, error) {
 		return ratio(r[a]["req/s"], r[b]["req/s"])
 	}}
 }
@@ -82,19 +82,30 @@ func headerGoals(keys string) []goal {
 		allocations("kept, "+keys+" keys", 2, in+"kept"),
 	}
 	for _, peer := range []string{"echo4", "fiber3", "huma"} {
-		all = append(all, goal{
-			path: "kept less the handler, against " + peer + " less its router, " + keys + " keys", bound: 1, of: in + "kept",
-			reached: func(r results) float64 {
-				return ratio(less(r[in+"kept"]["ns/op"], r[in+"handler"]["ns/op"]),
-					less(r[in+peer]["ns/op"], r[in+peer+"-router"]["ns/op"]))
-			},
-		})
+		path := "kept less the handler, against " + peer + " less its router, " + keys + " keys"
+		all = append(all, goal{path: path, bound: 1, of: in + "kept", reached: func(r results) (float64, error) {
+			return checks(r, in+"kept", in+"handler", in+peer, in+peer+"-router")
+		}})
 	}
 	if keys == "1000000" || keys == "10000000" {
 		in := "Store/keys=" + keys + "/mode=serial/impl="
 		all = append(all, of("MemoryStore against a map, "+keys+" keys", 1.0, "ns/op", in+"memory", in+"map"))
 	}
 	return all
+}
+
+// checks returns what the check in a costs against that in b, each less what is served
+// without.
+func checks(r results, a, withoutA, b, withoutB string) (float64, error) {
+	costA, err := less(r[a]["ns/op"], r[withoutA]["ns/op"])
+	if err != nil {
+		return 0, err
+	}
+	costB, err := less(r[b]["ns/op"], r[withoutB]["ns/op"])
+	if err != nil {
+		return 0, err
+	}
+	return ratio(costA, costB)
 }
 
 func bodyGoals() []goal {
@@ -135,10 +146,13 @@ func endToEndGoals() []goal {
 }
 
 // goalTable says which goals were measured, and which are met.
-func goalTable(r results) string {
+func goalTable(r results) (string, error) {
 	var b strings.Builder
 	for _, g := range goals() {
-		reached := g.reached(r)
+		reached, err := g.reached(r)
+		if err != nil {
+			return "", fmt.Errorf("%s: %w", g.path, err)
+		}
 		if math.IsNaN(reached) {
 			continue
 		}
@@ -150,7 +164,7 @@ func goalTable(r results) string {
 		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", g.path, g.text(), number(reached), met, drops)
 	}
 	if b.Len() == 0 {
-		return ""
+		return "", nil
 	}
-	return "| path | goal | reached | met | drops |\n| --- | ---: | ---: | --- | ---: |\n" + b.String()
+	return "| path | goal | reached | met | drops |\n| --- | ---: | ---: | --- | ---: |\n" + b.String(), nil
 }

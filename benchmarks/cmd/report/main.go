@@ -13,21 +13,21 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"regexp"
-	"strings"
+
+	"github.com/seed-be062aaa/apikey/benchmarks/internal/page"
 )
 
 func main() {
-	page := flag.String("update", "", "the page whose tables are to be replaced")
+	file := flag.String("update", "", "the page whose tables are to be replaced")
 	plot := flag.String("svg", "", "the file to draw the plot into")
 	flag.Parse()
-	if err := run(flag.Args(), *page, *plot); err != nil {
+	if err := run(flag.Args(), *file, *plot); err != nil {
 		fmt.Fprintln(os.Stderr, "report:", err)
 		os.Exit(1)
 	}
 }
 
-func run(files []string, page, plot string) error {
+func run(files []string, file, plot string) error {
 	results, err := read(files)
 	if err != nil {
 		return err
@@ -38,11 +38,15 @@ func run(files []string, page, plot string) error {
 			return err
 		}
 	}
-	if page != "" {
-		return update(page, results)
+	if file != "" {
+		return page.Update(file, "report", results.table)
 	}
 	for _, s := range sections() {
-		if text := s.render(results); text != "" {
+		text, err := s.render(results)
+		if err != nil {
+			return err
+		}
+		if text != "" {
 			fmt.Printf("## %s\n\n%s\n", s.title, text)
 		}
 	}
@@ -52,7 +56,7 @@ func run(files []string, page, plot string) error {
 // A section is a part of the report, which a page names by its marker.
 type section struct {
 	marker, title string
-	render        func(results) string
+	render        func(results) (string, error)
 }
 
 func sections() []section {
@@ -63,32 +67,13 @@ func sections() []section {
 	return append(all, section{"profile", "What the processor time goes into", profileTable})
 }
 
-var marked = regexp.MustCompile(`(?s)(<!-- report (\S+) -->\n).*?(<!-- end -->)`)
-
-// update replaces what stands between the markers of the page. A section without
-// results stays as it is.
-func update(page string, r results) error {
-	text, err := os.ReadFile(page)
-	if err != nil {
-		return err
-	}
-	var unknown []string
-	updated := marked.ReplaceAllStringFunc(string(text), func(found string) string {
-		parts := marked.FindStringSubmatch(found)
-		for _, s := range sections() {
-			if s.marker != parts[2] {
-				continue
-			}
-			if table := s.render(r); table != "" {
-				return parts[1] + table + parts[3]
-			}
-			return found
+// table returns the table of the section with that marker.
+func (r results) table(marker string) (text string, ok bool, err error) {
+	for _, s := range sections() {
+		if s.marker == marker {
+			text, err = s.render(r)
+			return text, true, err
 		}
-		unknown = append(unknown, parts[2])
-		return found
-	})
-	if len(unknown) > 0 {
-		return fmt.Errorf("%s has markers of no section: %s", page, strings.Join(unknown, ", "))
 	}
-	return os.WriteFile(page, []byte(updated), 0o644) //nolint:gosec // a page of the documentation, for all to read
+	return "", false, nil
 }

@@ -11,7 +11,7 @@ import (
 
 // profileTable shows what ../profile has found: a line for each kind of work, the
 // largest first, and a column for each profile.
-func profileTable(r results) string {
+func profileTable(r results) (string, error) {
 	var columns []string
 	largest := map[string]float64{} // shares, by kind
 	for _, name := range r.names("Profile") {
@@ -22,7 +22,7 @@ func profileTable(r results) string {
 		largest[kind] = max(largest[kind], r.median(name, "%"))
 	}
 	if len(columns) == 0 {
-		return ""
+		return "", nil
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "| | %s |\n| --- |%s\n", strings.Join(columns, " | "), strings.Repeat(" ---: |", len(columns)))
@@ -38,5 +38,5 @@ func profileTable(r results) string {
 		}
 		b.WriteString("\n")
 	}
-	return b.String()
+	return b.String(), nil
 }

@@ -81,28 +81,31 @@ func median(values []float64) float64 {
 }
 
 // ratio returns the median of the ratios within each pass: what slows down all of
-// one pass cancels out.
-func ratio(a, b []float64) float64 {
-	if len(a) != len(b) {
-		return median(a) / median(b)
-	}
-	ratios := make([]float64, len(a))
-	for i := range a {
-		ratios[i] = a[i] / b[i]
-	}
-	return median(ratios)
+// one pass cancels out. It is NaN where one of the two was not measured.
+func ratio(a, b []float64) (float64, error) {
+	ratios, err := paired(a, b, func(a, b float64) float64 { return a / b })
+	return median(ratios), err
 }
 
 // less returns a-b, pass by pass.
-func less(a, b []float64) []float64 {
+func less(a, b []float64) ([]float64, error) {
+	return paired(a, b, func(a, b float64) float64 { return a - b })
+}
+
+// paired returns what f makes of each pass, and nothing where one of the two was not
+// measured. Where there are more passes of one, nobody knows which belong together.
+func paired(a, b []float64, f func(a, b float64) float64) ([]float64, error) {
+	if len(a) == 0 || len(b) == 0 {
+		return nil, nil
+	}
 	if len(a) != len(b) {
-		return nil
+		return nil, fmt.Errorf("%d passes cannot be compared with %d", len(a), len(b))
 	}
 	c := make([]float64, len(a))
 	for i := range a {
-		c[i] = a[i] - b[i]
+		c[i] = f(a[i], b[i])
 	}
-	return c
+	return c, nil
 }
 
 // names returns the benchmarks below one, those with small numbers first.

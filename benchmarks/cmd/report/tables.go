@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -41,33 +42,37 @@ var tables = []table{
 	{"endtoend", "End to end", "EndToEnd", "bare", []string{"req/s", "drops"}},
 }
 
-func (t *table) render(r results) string {
+func (t *table) render(r results) (string, error) {
 	names := r.names(t.benchmark)
 	if len(names) == 0 {
-		return ""
+		return "", nil
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "| | %s |", strings.Join(t.units, " | "))
-	if t.base != "" {
-		fmt.Fprintf(&b, " against %s |", t.base)
-	}
-	b.WriteString("\n| --- |" + strings.Repeat(" ---: |", len(t.units)))
-	if t.base != "" {
-		b.WriteString(" ---: |")
-	}
-	b.WriteString("\n")
+	b.WriteString(t.head())
 	for _, name := range names {
 		fmt.Fprintf(&b, "| %s |", label(strings.TrimPrefix(name, t.benchmark+"/")))
 		for _, unit := range t.units {
 			fmt.Fprintf(&b, " %s |", number(r.median(name, unit)))
 		}
 		if t.base != "" {
-			unit := t.units[0]
-			fmt.Fprintf(&b, " %s |", number(ratio(r[name][unit], r[sibling(name, t.base)][unit])))
+			base, unit := sibling(name, t.base), t.units[0]
+			against, err := ratio(r[name][unit], r[base][unit])
+			if err != nil {
+				return "", fmt.Errorf("%s against %s: %w", name, base, err)
+			}
+			fmt.Fprintf(&b, " %s |", number(against))
 		}
 		b.WriteString("\n")
 	}
-	return b.String()
+	return b.String(), nil
+}
+
+func (t *table) head() string {
+	columns := t.units
+	if t.base != "" {
+		columns = append(slices.Clone(columns), "against "+t.base)
+	}
+	return "| | " + strings.Join(columns, " | ") + " |\n| --- |" + strings.Repeat(" ---: |", len(columns)) + "\n"
 }
 
 // label spells "keys=1000/mode=serial/impl=kept" for reading.
@@ -94,17 +99,27 @@ func number(v float64) string {
 	if math.IsNaN(v) || math.IsInf(v, 0) {
 		return ""
 	}
-	if v >= 1000 {
-		return grouped(strconv.FormatFloat(math.Round(v), 'f', 0, 64))
+	if v < 0 {
+		return "-" + number(-v)
 	}
 	places := 2
-	for bound := 10.0; v >= bound && places > 0; bound *= 10 {
+	for bound := 10.0; places > 0 && rounded(v, places) >= bound; bound *= 10 {
 		places--
 	}
 	if v == math.Trunc(v) {
 		places = 0
 	}
-	return strconv.FormatFloat(v, 'f', places, 64)
+	text := strconv.FormatFloat(v, 'f', places, 64)
+	if places == 0 {
+		return grouped(text)
+	}
+	return text
+}
+
+// rounded is as it is read: 9.996 with two places is not less than 10.
+func rounded(v float64, places int) float64 {
+	shift := math.Pow10(places)
+	return math.Round(v*shift) / shift
 }
 
 func grouped(digits string) string {

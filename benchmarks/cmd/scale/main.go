@@ -14,9 +14,10 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"regexp"
 	"strings"
 	"time"
+
+	"github.com/seed-be062aaa/apikey/benchmarks/internal/page"
 )
 
 // The case that the page is about.
@@ -55,42 +56,32 @@ var sections = []section{
 }
 
 func main() {
-	page := flag.String("update", "", "the page whose tables are to be replaced")
+	file := flag.String("update", "", "the page whose tables are to be replaced")
 	flag.Parse()
-	if err := run(*page); err != nil {
+	if err := run(*file); err != nil {
 		fmt.Fprintln(os.Stderr, "scale:", err)
 		os.Exit(1)
 	}
 }
 
-func run(page string) error {
-	if page == "" {
+func run(file string) error {
+	if file == "" {
 		for _, s := range sections {
 			fmt.Printf("## %s\n\n%s\n", s.marker, s.table())
 		}
 		return nil
 	}
-	text, err := os.ReadFile(page)
-	if err != nil {
-		return err
-	}
-	//nolint:gosec // a page for all to read
-	return os.WriteFile(page, []byte(fill(string(text))), 0o644)
+	return page.Update(file, "scale", table)
 }
 
-var marked = regexp.MustCompile(`(?s)(<!-- scale (\S+) -->\n).*?(<!-- end -->)`)
-
-// fill returns the text of a page with its tables made anew.
-func fill(text string) string {
-	return marked.ReplaceAllStringFunc(text, func(found string) string {
-		parts := marked.FindStringSubmatch(found)
-		for _, s := range sections {
-			if s.marker == parts[2] {
-				return parts[1] + s.table() + parts[3]
-			}
+// table returns the table of that marker.
+func table(marker string) (text string, ok bool, err error) {
+	for _, s := range sections {
+		if s.marker == marker {
+			return s.table(), true, nil
 		}
-		return found
-	})
+	}
+	return "", false, nil
 }
 
 // markdown returns a table whose columns but the first are numbers.

@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-be062aaa/apikey"
+	"github.com/seed-be062aaa/apikey/benchmarks/internal/page"
 )
 
 // TestPage: the page shows what the program prints.
@@ -26,7 +27,9 @@ func TestPage(t *testing.T) {
 	for _, s := range sections {
 		require.Equal(t, 1, strings.Count(string(text), "<!-- scale "+s.marker+" -->"), s.marker)
 	}
-	require.Equal(t, fill(string(text)), string(text), "run `make scale-docs`")
+	filled, err := page.Fill(string(text), "scale", table)
+	require.NoError(t, err)
+	require.Equal(t, filled, string(text), "run `make scale-docs`")
 }
 
 func TestPopularity(t *testing.T) {

@@ -36,7 +36,12 @@ type floorEntry struct {
 	length                      int64
 }
 
-const floorBatch = 500
+// Entries are written when there are that many, and all of them after that long, which
+// is what the library does.
+const (
+	floorBatch    = 500
+	floorInterval = 100 * time.Millisecond
+)
 
 // NewFloorLog returns a log that works until Close.
 func NewFloorLog() *FloorLog {
@@ -122,9 +127,12 @@ func (l *FloorLog) add(e *floorEntry) {
 func (l *FloorLog) write() {
 	var taken []floorEntry
 	var entries []apikey.LogEntry
+	ticker := time.NewTicker(floorInterval)
+	defer ticker.Stop()
 	for {
 		select {
 		case <-l.wake:
+		case <-ticker.C:
 		case <-l.done:
 			return
 		}

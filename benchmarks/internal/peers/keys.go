@@ -1,5 +1,5 @@
 // Package peers has other libraries' servers, each with the same keys behind its
-// check of them, and the keys.
+// check of them, and what all that is compared has in common: keys, bodies, memory.
 package peers
 
 import (
