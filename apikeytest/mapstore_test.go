@@ -17,6 +17,7 @@ type mapStore struct {
 	mu     sync.Mutex
 	keys   map[string]*apikey.Key
 	marker []byte
+	feeds  []chan string
 }
 
 func newMapStore() *mapStore { return &mapStore{keys: map[string]*apikey.Key{}} }
@@ -54,7 +55,32 @@ func (s *mapStore) Create(_ context.Context, key *apikey.Key) error {
 		return apikey.ErrInUse
 	}
 	s.keys[key.ID] = key.Clone()
+	s.tell(key.ID)
 	return nil
+}
+
+// Watch keeps what a rule may change meanwhile.
+func (s *mapStore) Watch(ctx context.Context, changed func(id string)) error {
+	ids := make(chan string, 1000)
+	s.mu.Lock()
+	s.feeds = append(s.feeds, ids)
+	s.mu.Unlock()
+	changed("")
+	for {
+		select {
+		case id := <-ids:
+			changed(id)
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// tell tells of a change to whoever has ever watched. The caller holds mu.
+func (s *mapStore) tell(id string) {
+	for _, ids := range s.feeds {
+		ids <- id
+	}
 }
 
 func (s *mapStore) taken(key *apikey.Key) bool {
@@ -118,6 +144,7 @@ func (s *mapStore) Update(_ context.Context, key *apikey.Key) error {
 	next.Version++
 	next.CreatedAt, next.LastUsedAt = stored.CreatedAt, stored.LastUsedAt
 	s.keys[key.ID] = next
+	s.tell(key.ID)
 	return nil
 }
 
@@ -125,6 +152,7 @@ func (s *mapStore) Delete(_ context.Context, id string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.keys, id)
+	s.tell(id)
 	return nil
 }
 

@@ -9,8 +9,8 @@ import (
 )
 
 // TestStore checks that a store keeps the contract of [apikey.ManagedStore] and,
-// where it implements them, those of [apikey.UseRecorder] and
-// [apikey.MarkerStore]. What it does not implement is skipped.
+// where it implements them, those of [apikey.UseRecorder], [apikey.MarkerStore] and
+// [apikey.ChangeFeed], as far as one store can tell. What it does not implement is skipped.
 //
 // Each rule is a subtest with a store of its own, which open must return empty
 // and may close in t.Cleanup. A failure quotes the rule. The keys that the suite
@@ -33,6 +33,7 @@ func TestStore(t *testing.T, open func(t *testing.T) apikey.Store) {
 	group(t, "ManagedStore", managedRules(), open)
 	group(t, "UseRecorder", useRules, open)
 	group(t, "MarkerStore", markerRules, open)
+	group(t, "ChangeFeed", feedRules, open)
 }
 
 // TestLookup checks that a store keeps the contract of [apikey.Store] alone, for

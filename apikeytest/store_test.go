@@ -50,7 +50,7 @@ func TestRulesQuoteTheContract(t *testing.T) {
 type saying struct{ name, says string }
 
 func allRules() []saying {
-	return slices.Concat(sayings(lookupRules), sayings(managedRules()), sayings(useRules), sayings(markerRules))
+	return slices.Concat(sayings(lookupRules), sayings(managedRules()), sayings(useRules), sayings(markerRules), sayings(feedRules))
 }
 
 func sayings[S any](rules []rule[S]) (list []saying) {
