@@ -15,6 +15,8 @@ var (
 		{"indented JSON", "application/json", "{\n  \"items\": [\n" + strings.Repeat(
 			"    {\n      \"id\": 4711,\n      \"name\": \"web-01\",\n      \"active\": true,\n      \"description\": \"serves the pages\"\n    },\n", 36) + "  ]\n}\n"},
 		{"escaped JSON", "application/json", `{"items":[` + strings.Repeat(`{"name":"web-01","roles":["a","b"],"text":"x\ny","active":true},`, 62) + `{}]}`},
+		{"mixed JSON", "application/json", `{"items":[` + strings.Repeat(
+			`{"id":4711,"host":"server-17.example.org","ratio":0.25,"city":"Köln","text":"two\nlines","note":"some words of prose, and some more"},`, 31) + `{}]}`},
 		{"one string", "application/json", `{"name":"` + strings.Repeat("x", 4<<10) + `"}`},
 		{"a form", "application/x-www-form-urlencoded", strings.Repeat("name=web-01&role=deploy&text=what+is+this%3F&active=1&", 76) + "a=1"},
 		{"log lines", "text/plain", strings.Repeat(

@@ -91,7 +91,7 @@ func TestOfManyTextsThatMayBeKeysNoneIsLookedFor(t *testing.T) {
 			assert.Equal(t, "/a/[redacted]/b", e.Path)
 		} else {
 			assert.Empty(t, e.Path)
-			assert.Equal(t, "too many texts that may be keys", e.Detail)
+			assert.Equal(t, "too much that may be a key", e.Detail)
 		}
 	}
 }
@@ -106,7 +106,7 @@ func TestOfVeryLongTextsThatMayBeKeysNoneIsLookedFor(t *testing.T) {
 		ask(log.RequireKey()(says("served")), r)
 		e := log.requests(t, i+1)[i]
 		assert.NotContains(t, fmt.Sprintf("%+v", e), "xxxxxxxx")
-		assert.Equal(t, i == 1, e.Detail == "too many texts that may be keys", e.Detail)
+		assert.Equal(t, i == 1, e.Detail == "too much that may be a key", e.Detail)
 	}
 }
 

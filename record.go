@@ -267,7 +267,7 @@ const (
 	omittedEncoded  = "content coding"
 	omittedShortKey = "the key is too short to be masked"
 	omittedFailed   = "redaction failed"
-	omittedCrowd    = "too many texts that may be keys"
+	omittedCrowd    = "too much that may be a key"
 	omittedPrivate  = "the handler keeps it out of the log"
 )
 
