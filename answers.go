@@ -65,7 +65,7 @@ func ProblemErrors(w http.ResponseWriter, _ *http.Request, err *Error) {
 	err.SetHeaders(w.Header())
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(err.Status)
-	_, _ = w.Write(made.body) //nolint:gosec // nothing in it is what the client sent
+	_, _ = w.Write(made.body)
 }
 
 // otterSentence is what Inedo's products print, word for word.

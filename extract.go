@@ -115,7 +115,8 @@ var ownHeaders = []string{
 func (s Source) validate() error {
 	switch s.kind {
 	case sourceNone:
-		return errors.New("apikey: a zero Source; use FromHeader, FromQuery, FromForm, FromJSON, FromBasic, FromBearer or FromScheme")
+		return errors.New("apikey: a zero Source; " +
+			"use FromHeader, FromQuery, FromForm, FromJSON, FromBasic, FromBearer or FromScheme")
 	case sourceHeader:
 		if !isToken(s.name) || slices.Contains(ownHeaders, s.name) {
 			return fmt.Errorf("apikey: FromHeader(%q): not a header name that can carry a key", s.spelt)

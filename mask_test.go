@@ -210,8 +210,10 @@ func TestMaskNames(t *testing.T) {
 		{"the JSON source", "application/json", `{"API_Key":"ab c"}`, `{"API_Key":"[redacted]"}`},
 		{"a name of the host's own", "application/json", `{"kenn_wort":"abc","X.Pass.No":5}`, `{"kenn_wort":"[redacted]","X.Pass.No":"[redacted]"}`},
 		{"two words", "application/json", `{"API Key":"abc","secret key":"d"}`, `{"API Key":"[redacted]","secret key":"[redacted]"}`},
-		{"a nested form", "application/x-www-form-urlencoded", "user[password]=a&user%5Bpassword%5D=b&token[]=c&id[]=d",
-			"user[password]=[redacted]&user%5Bpassword%5D=[redacted]&token[]=[redacted]&id[]=d"},
+		{
+			"a nested form", "application/x-www-form-urlencoded", "user[password]=a&user%5Bpassword%5D=b&token[]=c&id[]=d",
+			"user[password]=[redacted]&user%5Bpassword%5D=[redacted]&token[]=[redacted]&id[]=d",
+		},
 		{"a nested form in a text", "text/plain", "sent user[password]=abc, tokens[0]=b", "sent user[password]=[redacted], tokens[0]=b"},
 		{"TOML", "application/toml", "password = \"abc\"\ntoken =  x\nid = 5", "password = \"[redacted]\"\ntoken =  [redacted]\nid = 5"},
 		{"an empty value in a log line", "text/plain", "password= user=joe", "password= user=joe"},

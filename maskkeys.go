@@ -81,7 +81,8 @@ func (k maskedKey) mayEnd(text string) bool {
 		return false
 	}
 	last := text[len(text)-1]
-	return isBase64(last) || last >= utf8.RuneSelf || strings.IndexByte(k.text, last) >= 0 || len(withoutHalf(text)) < len(text)
+	return isBase64(last) || last >= utf8.RuneSelf || strings.IndexByte(k.text, last) >= 0 ||
+		len(withoutHalf(text)) < len(text)
 }
 
 // withPluses returns a key as it is in a query, if nothing else in it is escaped.

@@ -12,8 +12,8 @@ import (
 
 const (
 	saysFeedBegins = `It calls changed with "" as soon as every change from then on will be told.`
-	saysFeedTells  = "Watch calls changed with the ID of each key that was created, updated or deleted, within a second of " +
-		"the moment the change was acknowledged."
+	saysFeedTells  = "Watch calls changed with the ID of each key that was created, updated or deleted, within a " +
+		"second of the moment the change was acknowledged."
 	saysFeedEnds  = "It returns once ctx is done, with the reason."
 	saysFeedQuiet = "changed is not called after Watch has returned."
 	saysFeedAgain = "It is then called again: a Watch is one connection."
@@ -92,7 +92,7 @@ func (w *watch) end() error {
 	select {
 	case err := <-w.ended:
 		if !errors.Is(err, context.Canceled) {
-			return fmt.Errorf("Watch returned %v after its context was canceled", err) //nolint:errorlint // may be nil
+			return fmt.Errorf("Watch returned %v after its context was canceled", err)
 		}
 		return nil
 	case <-time.After(soon):
