@@ -58,7 +58,7 @@ LARGE = 3:Header:1000000:100000x 10:Store:1000000:100000x 3:Memory:1000000:1x \
 	1:Header:10000000:100000x 1:Store:10000000:100000x 1:Memory:10000000:1x
 
 .PHONY: bench-large
-bench-large: ## measure with 1M keys (three passes, ten of Store) and 10M (one): 20 GB of memory, 20 minutes
+bench-large: ## measure with 1M keys (three passes, ten of Store) and 10M (one): 20 GB of memory, half an hour
 	@mkdir -p bin
 	cd benchmarks && GOWORK=off go test -c -o ../bin/benchmarks.test .
 	for one in $(LARGE); do IFS=: read -r passes part keys times <<<"$$one"; for pass in $$(seq "$$passes"); do \
