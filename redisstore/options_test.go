@@ -65,7 +65,7 @@ func TestOpen(t *testing.T) {
 	s := startServer(t, "--requirepass", "s3cret/?#@")
 	store, err := Open(t.Context(), "redis://:"+url.QueryEscape("s3cret/?#@")+"@"+s.addr+"/2?pool_size=3", &Options{Prefix: "of-my-own"})
 	require.NoError(t, err)
-	require.Equal(t, "{apikey}:keys", store.keys)
+	require.Equal(t, "{of-my-own}:keys", store.keys)
 	require.NoError(t, store.Create(t.Context(), newKey("k")))
 	require.NoError(t, store.Close())
 	_, err = store.Lookup(t.Context(), apikey.DigestOf("k"))
