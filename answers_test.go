@@ -3,6 +3,7 @@ package apikey_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -68,6 +69,21 @@ func TestErrorsOfHosts(t *testing.T) {
 		require.Equal(t, row.status, w.Code)
 	}
 	require.Equal(t, time.Second, apikey.NewError(apikey.ErrStoreFailed).RetryAfter)
+}
+
+// TestSharedErrors: who answers with the Error of Check, which other requests share, may
+// change the headers that it has set.
+func TestSharedErrors(t *testing.T) {
+	auth := newAuthority(t, nil)
+	for range 2 {
+		_, err := auth.Check(nil, httptest.NewRequest("GET", "/", nil), apikey.AnyKey())
+		refusal, ok := errors.AsType[*apikey.Error](err)
+		require.True(t, ok)
+		w := httptest.NewRecorder()
+		apikey.ProblemErrors(w, nil, refusal)
+		require.Equal(t, []string{`ApiKey realm="API"`}, w.Header()["Www-Authenticate"])
+		w.Header()["Www-Authenticate"][0] = "changed"
+	}
 }
 
 // TestOneAnswer: the host is told why, the client is not.

@@ -16,10 +16,10 @@ import (
 // It also manages the keys of a [ManagedStore]. Its methods for that return an error
 // that wraps [errors.ErrUnsupported] where the store is none. Those that change a key
 // ask whether the [Actor] in their context may; a context without one may do all. They
-// return errors that wrap [ErrNotFound], [ErrNotDelegated], [ErrConflict], [ErrInUse], [ErrLogFull] or
-// [FieldError]. After any other, such as a time-out of the store, the change may have
-// been made all the same: Issue may leave a key whose text nobody has, and Rotate one
-// whose text nobody knows. Read the key again.
+// return errors that wrap [ErrNotFound], [ErrNotDelegated], [ErrConflict], [ErrInUse],
+// [ErrLogFull] or [FieldError]. After any other, such as a time-out of the store, the
+// change may have been made all the same: Issue may leave a key whose text nobody has,
+// and Rotate one whose text nobody knows. Read the key again.
 //
 // It is safe for concurrent use. Several may share a process, and several
 // processes a store.

@@ -20,7 +20,7 @@ func isText8(text string) bool {
 			break
 		}
 	}
-	return utf8.ValidString(text) && strings.IndexByte(text, 0) < 0
+	return isText(text)
 }
 
 // isInert reports whether a text of no more than limit bytes may stay as it is.

@@ -9,9 +9,9 @@ import (
 // Require returns middleware that serves only requests whose key holds all of
 // perms, and answers others as [Options].Errors says. The handler gets a copy of the
 // request that carries the key, see [FromContext], and not its text, unless
-// [Options].KeepCredential is set. It panics where perms is empty or names what the catalog does not have,
-// as a bad pattern does in net/http: what a route needs is declared at start-up,
-// and a declaration that nobody could meet is a mistake.
+// [Options].KeepCredential is set. It panics where perms is empty or names what the
+// catalog does not have, as a bad pattern does in net/http: what a route needs is
+// declared at start-up, and a declaration that nobody could meet is a mistake.
 //
 // Nested inside another Require of the same Authority, it looks for no key again:
 // it judges the one that the outer found, and refuses it if it came from a source

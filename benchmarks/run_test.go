@@ -12,7 +12,6 @@ import (
 
 	"github.com/valyala/fasthttp"
 
-	"github.com/seed-be062aaa/apikey"
 	"github.com/seed-be062aaa/apikey/benchmarks/internal/peers"
 )
 
@@ -26,12 +25,9 @@ type subject struct {
 	call caller
 	// log is set where requests are recorded, and round then is how many may come
 	// before the recorder is given time to catch up.
-	log   recording
+	log   peers.Recording
 	round int
 }
-
-// A recording is an Authority or a peers.FloorLog.
-type recording interface{ LogStats() apikey.LogStats }
 
 // inOrder runs the subjects in another order each time, so that what one leaves
 // behind (garbage, a warm or throttled processor) is not always the same one's.
@@ -113,7 +109,7 @@ func share(n int, calls []func()) {
 
 // settle waits until the recorder has little left to write. It writes at once
 // where 500 entries wait, so that waiting for the rest would take longer.
-func settle(log recording) {
+func settle(log peers.Recording) {
 	for log.LogStats().Waiting >= 500 {
 		time.Sleep(20 * time.Microsecond)
 	}
@@ -121,14 +117,14 @@ func settle(log recording) {
 
 // finish waits until the recorder has written all, so that all of it is counted. It
 // gathers the last entries for a while, in which to look often would count too.
-func finish(log recording) {
+func finish(log peers.Recording) {
 	for log.LogStats().Waiting > 0 {
 		time.Sleep(20 * time.Millisecond)
 	}
 }
 
 // recorded returns a subject that records, whose requests hold no bodies.
-func recorded(impl string, log recording, call caller) subject {
+func recorded(impl string, log peers.Recording, call caller) subject {
 	return subject{impl, call, log, 4096}
 }
 

@@ -73,7 +73,7 @@ func httpServer(h http.Handler) *http.Server {
 type server struct {
 	dir    string
 	auth   *apikey.Authority
-	log    recording
+	log    peers.Recording
 	closes []func() error
 }
 

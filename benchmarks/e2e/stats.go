@@ -10,9 +10,6 @@ import (
 	"github.com/seed-be062aaa/apikey"
 )
 
-// A recording is the log of a server that has one.
-type recording interface{ LogStats() apikey.LogStats }
-
 // stats tells how the log fares.
 func (s *server) stats(w http.ResponseWriter, _ *http.Request) {
 	if s.log == nil {

@@ -13,6 +13,9 @@ import (
 	"github.com/seed-be062aaa/apikey"
 )
 
+// A Recording is a log that says how it fares: an Authority's, or a FloorLog.
+type Recording interface{ LogStats() apikey.LogStats }
+
 // A FloorLog is what the library must cost as it comes: besides what Floor does, the
 // handler does not see the key, its answer is not to be cached, and an entry of what
 // was asked and answered is queued. A goroutine takes the entries in batches, makes
