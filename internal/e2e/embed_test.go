@@ -1,3 +1,4 @@
+// Package e2e holds the library against other people's software.
 package e2e
 
 import (

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -36,6 +37,16 @@ func NeedProgram(t testing.TB, name, program string) {
 	t.Helper()
 	_, err := exec.LookPath(program)
 	Need(t, name, program+" is not on PATH", err)
+}
+
+// SkipUnderRaceDetector skips a test that shows another way of talking to a database, by
+// code whose races other tests see, and that takes twenty times as long with the detector.
+func SkipUnderRaceDetector(t testing.TB) {
+	t.Helper()
+	info, _ := debug.ReadBuildInfo()
+	if slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
+		t.Skip("it takes too long with the race detector; it runs without")
+	}
 }
 
 // FreePort returns a port of 127.0.0.1 that nobody listens at.

@@ -23,11 +23,9 @@ func TestStoreKeepsTheContract(t *testing.T) {
 // Handles as hosts may have them, which count rows, spell statements and label
 // texts in other ways than Open does.
 func TestStoreOverHostHandleKeepsTheContract(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it takes long")
-	}
 	for name, params := range hostParams(t) {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			database.TestStoreOver(t, database.Handle(t, newDatabase(t)+params))
 		})
 	}
@@ -57,11 +55,9 @@ func TestLogKeepsTheContract(t *testing.T) {
 }
 
 func TestLogOverHostHandleKeepsTheContract(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it takes long")
-	}
 	for _, name := range []string{"ANSI", "latin1"} { // in which a log could go wrong where keys do not
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			database.TestLogOver(t, database.Handle(t, newDatabase(t)+hostParams(t)[name]))
 		})
 	}

@@ -29,6 +29,7 @@ func TestStoreOverHostHandleKeepsTheContract(t *testing.T) {
 
 // SQLite takes numbered parameters too, which other databases demand.
 func TestStoreWithNumberedParametersKeepsTheContract(t *testing.T) {
+	storetest.SkipUnderRaceDetector(t)
 	d, err := dialect()
 	require.NoError(t, err)
 	d.Placeholder = func(n int) string { return fmt.Sprint("?", n) }

@@ -17,6 +17,7 @@ import (
 // prefix of its own, and beside it other stores in the same database.
 func (d *Database) TestStoreOver(t *testing.T, db *sql.DB) {
 	t.Helper()
+	storetest.SkipUnderRaceDetector(t)
 	other := d.StoreOver(t, db, nil)
 	require.NoError(t, other.Create(t.Context(), storetest.NewKey("other")))
 	prefixes := 0
@@ -30,6 +31,7 @@ func (d *Database) TestStoreOver(t *testing.T, db *sql.DB) {
 // TestLogOver is [Database.TestStoreOver] for logs.
 func (d *Database) TestLogOver(t *testing.T, db *sql.DB) {
 	t.Helper()
+	storetest.SkipUnderRaceDetector(t)
 	other := d.LogOver(t, db, &KeepAll)
 	require.NoError(t, other.WriteLog(t.Context(), NewEntries(0, 10)))
 	prefixes := 0

@@ -1,5 +1,5 @@
-// Package e2e holds the library against other people's software.
-package e2e
+// Package strictjson holds the reading of JSON bodies against a strict reader.
+package strictjson
 
 import (
 	"bytes"
