@@ -40,7 +40,7 @@ func NeedProgram(t testing.TB, name, program string) {
 }
 
 // SkipUnderRaceDetector skips a test that shows another way of talking to a database, by
-// code whose races other tests see, and that takes twenty times as long with the detector.
+// code whose races other tests see, and that takes up to twenty times as long so.
 func SkipUnderRaceDetector(t testing.TB) {
 	t.Helper()
 	info, _ := debug.ReadBuildInfo()
