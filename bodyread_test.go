@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-be062aaa/apikey"
+	"github.com/seed-be062aaa/apikey/internal/race"
 )
 
 // TestBodiesOfEverySize: at each edge of a buffer.
@@ -82,7 +83,7 @@ func TestDeadlinesBehindWrappers(t *testing.T) {
 // key's text, the request, and the identity in its context, however long the body is;
 // where the key is cut, a header map (two) with the new length in it.
 func TestAllocationsOfASearchedBody(t *testing.T) {
-	if apikey.UnderRaceDetector() {
+	if race.Enabled() {
 		t.Skip("the race detector makes sync.Pool forget at random")
 	}
 	for most, keep := range map[float64]bool{4: true, 8: false} {

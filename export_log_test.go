@@ -14,6 +14,3 @@ func (a *Authority) FlushLog(ctx context.Context) error {
 
 // NewLogID returns an ID for an entry of that moment. Two of one moment are equal.
 func NewLogID(at time.Time) string { return logIDText(at.UnixNano()) }
-
-// UnderRaceDetector reports whether allocations cannot be counted.
-func UnderRaceDetector() bool { return underRaceDetector() }

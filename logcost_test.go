@@ -19,13 +19,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-be062aaa/apikey"
+	"github.com/seed-be062aaa/apikey/internal/race"
 )
 
 // What a log adds to a request whose key logs no bodies: the visit, in which the
 // identity is that there is anyway, the writer in it, and the list of what was
 // needed.
 func TestAllocationsOfARecord(t *testing.T) {
-	if apikey.UnderRaceDetector() {
+	if race.Enabled() {
 		t.Skip("the race detector makes sync.Pool forget at random")
 	}
 	served := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) })
@@ -70,7 +71,7 @@ func TestLargeTransfers(t *testing.T) {
 	switch {
 	case os.Getenv("APIKEY_LARGE") == "1":
 		clients = 1000
-	case apikey.UnderRaceDetector():
+	case race.Enabled():
 		clients = 50
 	}
 	var bodies [4][]byte

@@ -39,13 +39,11 @@ func javaScript(s string) string {
 	return strings.Join(parts, `\\`)
 }
 
-// halfOf returns a place within a text that is between two runes.
-func halfOf(s string) int {
-	at := len(s) / 2
-	for at > 0 && !utf8.RuneStart(s[at]) {
-		at--
-	}
-	return at
+// percentThenUnicode escapes the first half one way, and the other one the other way.
+func percentThenUnicode(s string) string {
+	runes := []rune(s)
+	half := len(runes) / 2
+	return allPercent(string(runes[:half])) + allUnicode(string(runes[half:]))
 }
 
 // allPercent encodes every byte, also those that need it not.
@@ -89,7 +87,7 @@ var spellings = map[string]func(string) string{
 	"HTML":                      html.EscapeString,
 	"HTML, all escaped":         allEntities,
 	"HTML in JSON":              func(s string) string { return quoted(html.EscapeString(s)) },
-	"half percent, half JSON":   func(s string) string { return allPercent(s[:halfOf(s)]) + allUnicode(s[halfOf(s):]) },
+	"half percent, half JSON":   percentThenUnicode,
 	"base64":                    func(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) },
 	"base64 without padding":    func(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) },
 	"base64 behind a user":      func(s string) string { return base64.StdEncoding.EncodeToString([]byte("api:" + s)) },

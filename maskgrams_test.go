@@ -12,6 +12,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/seed-be062aaa/apikey/internal/race"
 )
 
 func base64Runs(key string) []string {
@@ -129,7 +131,7 @@ func TestMaskFinds(t *testing.T) {
 	}
 	random := rand.New(rand.NewPCG(1, 2)) // the same texts each time
 	rounds := 1_500
-	if underRaceDetector() {
+	if race.Enabled() {
 		rounds = 200
 	}
 	for range rounds {
@@ -154,7 +156,7 @@ func FuzzMaskFinds(f *testing.F) {
 func TestMaskKeysAnywhere(t *testing.T) {
 	m := newMasker(nil)
 	step := 1
-	if underRaceDetector() {
+	if race.Enabled() {
 		step = 7
 	}
 	for length := 8; length < 60; length += step {
@@ -206,7 +208,7 @@ func TestMaskSharesNothing(t *testing.T) {
 
 // What is masked of an entry without bodies is no new text, mostly.
 func TestMaskAllocatesLittle(t *testing.T) {
-	if underRaceDetector() {
+	if race.Enabled() {
 		t.Skip("pools forget at random")
 	}
 	m, keys := newMasker(nil), maskedKeys([]string{shapeText})

@@ -9,8 +9,6 @@ import (
 	"net/http/httptest"
 	"os"
 	"runtime"
-	"runtime/debug"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -18,6 +16,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/seed-be062aaa/apikey/internal/race"
 )
 
 func TestReadsDoNotWaitForAWriter(t *testing.T) {
@@ -253,7 +253,7 @@ func TestAMillionKeys(t *testing.T) {
 func TestAllocationsOfADecision(t *testing.T) {
 	for name, peppers := range map[string][]Pepper{"plain": nil, "peppered": {NewPepper(make([]byte, 32))}} {
 		t.Run(name, func(t *testing.T) {
-			if peppers != nil && underRaceDetector() {
+			if peppers != nil && race.Enabled() {
 				t.Skip("the race detector makes sync.Pool forget at random")
 			}
 			auth, err := New(t.Context(), NewMemoryStore(), &Options{Peppers: peppers})
@@ -287,9 +287,4 @@ func TestAllocationsOfADecision(t *testing.T) {
 			}
 		})
 	}
-}
-
-func underRaceDetector() bool {
-	info, _ := debug.ReadBuildInfo()
-	return slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-be062aaa/apikey"
+	"github.com/seed-be062aaa/apikey/internal/race"
 )
 
 // recovery is how soon a log must be written again once its sink works.
@@ -348,7 +349,7 @@ func heap() int64 {
 // 50,000 entries at once stay within what LogOptions say, to within what the log's
 // own tables cost, and what is lost is counted to the last one.
 func TestABurstStaysWithinItsMemory(t *testing.T) {
-	const burst, mib = 50_000, 1 << 20
+	const mib = 1 << 20
 	rows := []struct {
 		name  string
 		key   string
@@ -356,13 +357,15 @@ func TestABurstStaysWithinItsMemory(t *testing.T) {
 		line  func() string // the request line
 		most  int64         // bytes, beyond the tables
 		keeps int64         // 0: not known
+		burst int           // requests
+		slow  int           // with the race detector: still more than may wait, were whole lines kept
 	}{
-		{"with bodies of 16 KiB both ways", "a key that logs both", apikey.LogBoth, func() string { return "POST /" }, 24 * mib, 0},
-		{"without bodies", goodKey, apikey.LogNone, func() string { return "GET /api/jobs/17?expand=all" }, 24 * mib, 12 << 10},
-		{"of refusals", "unknown", apikey.LogNone, func() string { return "GET /" }, 8 * mib, 4 << 10},
-		{"of refusals with long queries", "unknown", apikey.LogNone, func() string { return "GET /?" + strings.Repeat("q", 100_000) }, 8 * mib, 0},
-		{"of refusals with long methods", "unknown", apikey.LogNone, func() string { return strings.Repeat("M", 100_000) + " /" }, 8 * mib, 0},
-		{"of refusals with long hosts, of which nothing is kept", "unknown", apikey.LogNone, func() string { return "GET http://" + strings.Repeat("h", 100_000) + "/" }, 8 * mib, 0},
+		{"with bodies of 16 KiB both ways", "a key that logs both", apikey.LogBoth, func() string { return "POST /" }, 24 * mib, 0, 50_000, 3_000},
+		{"without bodies", goodKey, apikey.LogNone, func() string { return "GET /api/jobs/17?expand=all" }, 24 * mib, 12 << 10, 50_000, 16_666},
+		{"of refusals", "unknown", apikey.LogNone, func() string { return "GET /" }, 8 * mib, 4 << 10, 50_000, 16_666},
+		{"of refusals with long queries", "unknown", apikey.LogNone, func() string { return "GET /?" + strings.Repeat("q", 100_000) }, 8 * mib, 0, 2_000, 400},
+		{"of refusals with long methods", "unknown", apikey.LogNone, func() string { return strings.Repeat("M", 100_000) + " /" }, 8 * mib, 0, 2_000, 400},
+		{"of refusals with long hosts, of which nothing is kept", "unknown", apikey.LogNone, func() string { return "GET http://" + strings.Repeat("h", 100_000) + "/" }, 8 * mib, 0, 2_000, 400},
 	}
 	body := strings.Repeat("x", 20<<10)
 	for _, row := range rows {
@@ -379,16 +382,9 @@ func TestABurstStaysWithinItsMemory(t *testing.T) {
 				w.Header().Set("Content-Type", "text/plain")
 				_, _ = io.WriteString(w, body)
 			}))
-			n := burst
-			switch long, slow := len(row.line()) > 1000, apikey.UnderRaceDetector(); {
-			case long && slow:
-				n = 400 // of which 40 MB would be kept, were it all of each line
-			case long:
-				n = 2000
-			case slow && row.level == apikey.LogBoth:
-				n = 3000 // which fills the queue's memory as well
-			case slow:
-				n = burst / 3 // which fills the queue as well
+			n := row.burst
+			if race.Enabled() {
+				n = row.slow
 			}
 			before := heap()
 			for range n {

@@ -7,7 +7,6 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-be062aaa/apikey"
+	"github.com/seed-be062aaa/apikey/internal/race"
 )
 
 // Need skips the test where err says that what it needs is absent, unless
@@ -43,8 +43,7 @@ func NeedProgram(t testing.TB, name, program string) {
 // code whose races other tests see, and that takes up to twenty times as long so.
 func SkipUnderRaceDetector(t testing.TB) {
 	t.Helper()
-	info, _ := debug.ReadBuildInfo()
-	if slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
+	if race.Enabled() {
 		t.Skip("it takes too long with the race detector; it runs without")
 	}
 }
